@@ -1,0 +1,36 @@
+"""What can go wrong, as one tree.
+
+    AgNewsError
+    ├── ConfigError        a setting that cannot be used (also a ValueError)
+    ├── DataError          news or an upload that cannot be read
+    │   └── UnsafePickleError   a pickle that asks for more than plain data
+    ├── CheckpointError    a backbone, adapter or checkpoint that cannot be had or does not fit
+    └── RunError           a run that cannot be created, found, resumed or finished
+
+Every message is one sentence or two fit to show a person: what was wanted, what came, the way out.
+The command line and the page show the message alone; nothing else in the package catches these.
+"""
+
+
+class AgNewsError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(AgNewsError, ValueError):
+    """A setting has a value that cannot be used."""
+
+
+class DataError(AgNewsError):
+    """News or an uploaded file cannot be read, or holds something else than news."""
+
+
+class UnsafePickleError(DataError):
+    """A pickle names a class or function that plain data does not need."""
+
+
+class CheckpointError(AgNewsError):
+    """A backbone, an adapter or a checkpoint cannot be had, or does not fit what it is used with."""
+
+
+class RunError(AgNewsError):
+    """A run cannot be created, found, resumed, or could not finish."""
