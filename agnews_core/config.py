@@ -1,0 +1,227 @@
+"""Every setting of a training run, once: its type, default, range and help text; the presets; settings files.
+
+Command line flags, page controls and a run's config.json are all made from the fields of `TrainConfig`. This module does
+not know how many layers a backbone has (`model` resolves `layer_ranks` against it) nor whether a device can do a precision
+(`devices` does).
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from agnews_core.errors import ConfigError
+
+MAX_R = 1024
+
+
+def parse_layer_ranks(value: object) -> object:
+    """Turn "8:16,9:24" into {8: 16, 9: 24}; leave anything else to pydantic.
+
+    Raises:
+        ValueError: A part is not `layer:rank` in whole numbers, or a layer is named twice.
+
+    >>> parse_layer_ranks("8:16, -1:32")
+    {8: 16, -1: 32}
+    """
+    if not isinstance(value, str):
+        return value
+    ranks: dict[int, int] = {}
+    for part in value.split(","):
+        layer, colon, rank = part.strip().partition(":")
+        try:
+            key, r = int(layer), int(rank)
+        except ValueError:
+            raise ValueError("must be written as layer:rank, for example 8:16,9:24,10:32,11:32") from None
+        if key in ranks:
+            raise ValueError(f"must name each layer once (layer {key} is there twice)")
+        ranks[key] = r
+    return ranks
+
+
+def parse_names(value: object) -> object:
+    """Turn "query, value" into ("query", "value"); leave anything else to pydantic."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+Rank = Annotated[int, Field(ge=0, le=MAX_R)]
+LayerRanks = Annotated[dict[int, Rank], BeforeValidator(parse_layer_ranks)]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_length=64)]
+ModuleNames = Annotated[tuple[ModuleName, ...], BeforeValidator(parse_names), Field(min_length=1, max_length=16)]
+LoraScaling = Literal["equal", "constant_alpha", "rslora"]
+
+
+def _field(default: Any, group: str, help_text: str, **bounds: Any) -> Any:
+    """Declare a setting; `group` orders the command line's help and the page's controls."""
+    return Field(default=default, description=help_text, json_schema_extra={"group": group}, **bounds)
+
+
+class TrainConfig(BaseModel):
+    """The settings of one training run. Names are those of peft and transformers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    backbone: str = _field(
+        "auto", "Model", "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id.", min_length=1
+    )
+    layer_ranks: LayerRanks = _field(
+        {-4: 16, -3: 24, -2: 32, -1: 32},
+        "LoRA",
+        "LoRA rank of each layer, as 8:16,9:24,10:32,11:32. Layers count from 0; -1 is the top one. "
+        "0, or a layer that is not named, stays frozen.",
+    )
+    target_modules: ModuleNames = _field(
+        ("query", "value", "output.dense"), "LoRA", "Endings of the module names in a layer that get LoRA weights."
+    )
+    lora_alpha: float = _field(
+        64.0, "LoRA", "LoRA updates are scaled by alpha / r; this is alpha at the largest rank.", gt=0, le=4096
+    )
+    lora_scaling: LoraScaling = _field(
+        "equal",
+        "LoRA",
+        "equal: alpha follows the rank, so that alpha/r is the same in all layers; "
+        "constant_alpha: the same alpha everywhere; rslora: alpha / sqrt(r).",
+    )
+    lora_dropout: float = _field(0.05, "LoRA", "Share of LoRA inputs dropped while training.", ge=0, lt=1)
+    max_trainable_parameters: int | None = _field(
+        None, "LoRA", "Refuse a model with more trainable parameters than this (the competition's rule: 1000000).", gt=0
+    )
+
+    data: str = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.", min_length=1)
+    max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", gt=0)
+    max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", gt=0)
+    max_length: int = _field(128, "Data", "Tokens of a text that are read; the rest is cut off.", ge=8, le=512)
+
+    num_train_epochs: float = _field(3.0, "Training", "How often each training text is seen.", gt=0, le=1000)
+    max_steps: int | None = _field(None, "Training", "Stop after this many steps, whatever the epochs say.", gt=0)
+    learning_rate: float = _field(7e-4, "Training", "How large the steps are; lower it when the loss jumps.", gt=0, le=1)
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = _field(
+        "linear", "Training", "How the learning rate falls during training."
+    )
+    warmup_steps: float = _field(
+        0.05, "Training", "Steps during which the learning rate rises; below 1 it is a share of all steps.", ge=0
+    )
+    per_device_train_batch_size: int = _field(32, "Training", "Texts in a training batch.", ge=1, le=4096)
+    per_device_eval_batch_size: int = _field(64, "Training", "Texts in an evaluation batch.", ge=1, le=4096)
+    gradient_accumulation_steps: int = _field(1, "Training", "Batches added up before each step.", ge=1, le=4096)
+    optim: Literal["adamw_torch", "adamw_bnb_8bit"] = _field(
+        "adamw_torch", "Training", "Optimizer; adamw_bnb_8bit needs CUDA and bitsandbytes."
+    )
+    weight_decay: float = _field(0.01, "Training", "Pull of the weights towards zero.", ge=0, le=1)
+    max_grad_norm: float = _field(1.0, "Training", "Gradients longer than this are shortened; 0 switches it off.", ge=0)
+    label_smoothing_factor: float = _field(0.0, "Training", "Share of each label spread over all classes.", ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
+        "auto", "Training", "Number format of the sums; auto takes the fastest sound one on this machine."
+    )
+    seed: int = _field(42, "Training", "Same seed, same machine: same split, same numbers.", ge=0, lt=2**32)
+
+    eval_steps: float = _field(
+        0.1, "Watching", "Steps between evaluations (and checkpoints); below 1 it is a share of all steps.", gt=0
+    )
+    logging_steps: int = _field(1, "Watching", "Steps between recorded losses.", ge=1)
+    early_stopping_patience: int = _field(
+        5, "Watching", "Stop after this many evaluations without a better accuracy; 0 switches it off.", ge=0
+    )
+    report_to: Literal["none", "tensorboard", "trackio"] = _field(
+        "none", "Watching", "Also log for TensorBoard or trackio, in the run's folder."
+    )
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if not any(self.layer_ranks.values()):
+            raise ValueError("`layer_ranks` leaves every layer frozen; give at least one layer a rank of 1 or more")
+        if self.eval_steps > 1 and not self.eval_steps.is_integer():
+            raise ValueError(f"`eval_steps` must be a whole number or a share below 1, got {self.eval_steps}")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The document's model: ranks 16/24/32/32 on layers 8-11 of roberta-base, the top four of a shallower backbone.
+    "seed": {},
+    # The competition's rule: at most 1,000,000 trainable parameters. 12 is the largest r that fits on roberta-base's
+    # top four layers (999,172 with the head).
+    "budget-1m": {
+        "layer_ranks": {-4: 12, -3: 12, -2: 12, -1: 12},
+        "lora_alpha": 24.0,
+        "max_trainable_parameters": 1_000_000,
+    },
+    # Minutes on two cores: 2,000 texts once, evaluated four times on 500.
+    "quick": {
+        "layer_ranks": {-2: 16, -1: 16},
+        "lora_alpha": 32.0,
+        "max_train_samples": 2000,
+        "max_eval_samples": 500,
+        "num_train_epochs": 1.0,
+        "max_length": 96,
+        "eval_steps": 0.25,
+    },
+}
+
+
+def build_config(values: Mapping[str, Any] | None = None, *, preset: str = "seed") -> TrainConfig:
+    """Build a `TrainConfig` from a preset and the settings that differ from it.
+
+    Raises:
+        ConfigError: The preset or a setting is unknown, or a value is out of its range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"There is no preset {preset!r}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}.")
+    values = values or {}
+    for key in values:
+        if key not in TrainConfig.model_fields:
+            raise ConfigError(f"There is no setting {key!r}{_near(key, TrainConfig.model_fields)}.")
+    try:
+        return TrainConfig(**{**PRESETS[preset], **values})
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the settings in a YAML or JSON file; the values are checked by `build_config`.
+
+    Raises:
+        ConfigError: The file cannot be read or is not a mapping of settings.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The settings file {path} is neither YAML nor JSON.") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"The settings file {path} must hold settings as `name: value` lines.")
+    # YAML 1.1 reads 7e-4 as text; pydantic reads the number in it. Ranks keep their own form.
+    return values
+
+
+def write_settings(config: TrainConfig, path: Path) -> None:
+    """Write a config so that `read_settings` gives it back: JSON for a .json name, YAML otherwise."""
+    values = config.model_dump(mode="json")
+    as_json = path.suffix == ".json"
+    text = json.dumps(values, indent=2) if as_json else yaml.safe_dump(values, sort_keys=False)
+    path.write_text(text + ("\n" if as_json else ""), encoding="utf-8")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(word.replace("-", "_"), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def _describe(error: ValidationError) -> str:
+    """Put the first thing pydantic found into one sentence: setting, what was wanted, what came."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    wanted = first["msg"].removeprefix("Value error, ").partition(", unable")[0]
+    wanted = re.sub("^(Input|String) should be", "must be", wanted)
+    if first["type"] == "string_pattern_mismatch":
+        wanted = "must be names such as query or output.dense"
+    if not name:
+        return f"{wanted}."
+    where = f"`{name}`" + (f" of layer {first['loc'][1]}" if name == "layer_ranks" and len(first["loc"]) > 1 else "")
+    return f"{where} {wanted}, got {str(first['input'])[:80]!r}."

@@ -1,0 +1,296 @@
+"""Where news comes from (a folder, the hub, the bundled sample), how it is checked and split, and how it is tokenised.
+
+Whatever the source, it ends as a folder with a train file, read the same way. Rows that cannot be used are counted and said,
+never dropped in silence. It does not know models beyond the tokenizer it is handed.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agnews_core.backbones import download_snapshot, find_in_hub_cache, hub_answers
+from agnews_core.config import TrainConfig
+from agnews_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+LABELS = ("World", "Sports", "Business", "Sci/Tech")
+HUB_DATASET = "fancyzhx/ag_news"
+SAMPLE_DIR = Path(__file__).parent.parent / "assets" / "sample"
+VALIDATION_SHARE = 0.1
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class DataCounts:
+    """What was read and what was left out, in rows. `source` says in words where it came from."""
+
+    source: str
+    n_read: int
+    n_empty: int
+    n_duplicates: int
+    n_in_test: int
+    n_train: int
+    n_validation: int
+    n_test: int
+
+    def describe(self) -> str:
+        """Say it in one line.
+
+        >>> DataCounts("sample", 10, 1, 0, 0, 8, 1, 0).describe()
+        'sample: 10 texts read; left out: 1 empty; 8 to train on, 1 to validate.'
+        """
+        left_out = [
+            f"{count:,} {what}"
+            for count, what in (
+                (self.n_empty, "empty"),
+                (self.n_duplicates, "that repeat another"),
+                (self.n_in_test, "that are also in the test file"),
+            )
+            if count
+        ]
+        test = f", {self.n_test:,} to test" if self.n_test else ""
+        middle = f"; left out: {', '.join(left_out)}" if left_out else ""
+        split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
+        return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."
+
+
+@dataclass(frozen=True)
+class News:
+    """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing."""
+
+    train: "Dataset"
+    validation: "Dataset"
+    test: "Dataset | None"
+    counts: DataCounts
+
+
+def load_news(config: TrainConfig) -> News:
+    """Load news as `config.data` says and split it 90/10, stratified by label and seeded.
+
+    Texts that repeat another are left out before the split, so that none stands in training and validation both; texts that
+    are also in the test file are left out of training and validation.
+
+    Raises:
+        DataError: The news cannot be had, or a row is not what it should be.
+    """
+    folder, source = find_news(config.data)
+    rows = read_table(_find_split(folder, "train", required=True))
+    test_file = _find_split(folder, "test", required=False)
+    test = _drop_empty(read_table(test_file)) if test_file else None
+    kept, n_duplicates, n_in_test = _drop_repeats(_drop_empty(rows), test)
+    train, validation = _split(kept, config)
+    counts = DataCounts(
+        source=source,
+        n_read=len(rows),
+        n_empty=len(rows) - len(_drop_empty(rows)),
+        n_duplicates=n_duplicates,
+        n_in_test=n_in_test,
+        n_train=len(train),
+        n_validation=len(validation),
+        n_test=0 if test is None else len(test),
+    )
+    return News(_to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts)
+
+
+def find_news(data: str) -> tuple[Path, str]:
+    """Turn a `--data` value into a folder and a sentence part that says where the news comes from.
+
+    Raises:
+        DataError: There is no such folder, or the hub was asked for and cannot be reached.
+    """
+    if data == "auto":
+        return _find_default()
+    if data == "sample":
+        return SAMPLE_DIR, "sample (bundled with this program)"
+    if data == "hub":
+        folder = _find_on_hub()
+        if folder is None:
+            raise DataError(
+                f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, give a "
+                "folder with --data, or use --data sample."
+            )
+        return folder, f"hub ({HUB_DATASET})"
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"There is no news folder {data}; give a folder that holds train.csv, .jsonl or .parquet.")
+    return folder, f"folder {folder}"
+
+
+def _find_default() -> tuple[Path, str]:
+    named = os.environ.get("AGNEWS_DATA_DIR")
+    if named:
+        folder, source = find_news(named)
+        return folder, f"{source} (AGNEWS_DATA_DIR)"
+    folder_on_hub = _find_on_hub()
+    if folder_on_hub is not None:
+        return folder_on_hub, f"hub ({HUB_DATASET})"
+    why = "could not be downloaded" if hub_answers() else "cannot be reached: the hub does not answer"
+    return SAMPLE_DIR, f"sample (bundled with this program; AG News {why})"
+
+
+def _find_on_hub() -> Path | None:
+    cached = find_in_hub_cache(HUB_DATASET, repo_type="dataset")
+    return cached or download_snapshot(HUB_DATASET, repo_type="dataset", allow_patterns=["*.parquet"])
+
+
+def _find_split(folder: Path, split: str, *, required: bool) -> Path | None:
+    for place in (folder, folder / "data"):
+        for suffix in SUFFIXES:
+            files = [place / f"{split}{suffix}", *sorted(place.glob(f"{split}-*-of-*{suffix}"))]
+            found = [file for file in files if file.is_file()]
+            if found:
+                return found[0]
+    if required:
+        names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+        raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
+    return None
+
+
+def read_table(path: Path | None) -> "pd.DataFrame":
+    """Read labelled news into the columns `text` (str) and `label` (int 0-3), in file order, empty texts included.
+
+    Raises:
+        DataError: The file cannot be read, a column is missing, or a label is outside 0-3.
+    """
+    import pandas as pd
+
+    assert path is not None
+    try:
+        frame = _read_frame(path)
+    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:  # pyarrow's errors are ValueErrors
+        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {_first_line(error)}.") from error
+    if frame.empty:
+        raise DataError(f"{path} holds no rows.")
+    frame, first_label = _name_columns(frame, path)
+    labels = _parse_labels(frame["label"], first_label, path)
+    return pd.DataFrame({"text": _join_text(frame), "label": labels})
+
+
+def _read_frame(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".jsonl":
+        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    if path.stat().st_size == 0:
+        return pd.DataFrame()
+    # The original AG News csv has no header: class 1-4, title, description.
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+    if first.shape[1] == 3 and re.fullmatch(r"\d+", str(first.iloc[0, 0])):
+        names = ["class index", "title", "description"]
+        return pd.read_csv(path, header=None, names=names, dtype=str, keep_default_na=False)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _name_columns(frame: "pd.DataFrame", path: Path) -> tuple["pd.DataFrame", int]:
+    """Give the columns our names; return also the number of the first class, 0, or 1 where the file counts from 1."""
+    original = list(frame.columns)
+    frame = frame.rename(columns=lambda name: str(name).strip().lower())
+    first_label = 0
+    if "label" not in frame and "class index" in frame:
+        frame, first_label = frame.rename(columns={"class index": "label"}), 1
+    has_text = "text" in frame or {"title", "description"} <= set(frame.columns)
+    if not has_text or "label" not in frame:
+        raise DataError(
+            f"{path} has the columns {', '.join(map(str, original))}; wanted text and label, or title, description and label."
+        )
+    return frame, first_label
+
+
+def _join_text(frame: "pd.DataFrame") -> "pd.Series[str]":
+    if "text" in frame:
+        return frame["text"].fillna("").astype(str)
+    return frame["title"].fillna("").astype(str) + " " + frame["description"].fillna("").astype(str)
+
+
+def _parse_labels(column: "pd.Series[Any]", first_label: int, path: Path) -> "pd.Series[int]":
+    import pandas as pd
+
+    names = {name.lower(): number + first_label for number, name in enumerate(LABELS)}
+    written = column.map(lambda value: names.get(str(value).strip().lower(), value))
+    numbers = pd.to_numeric(written, errors="coerce") - first_label
+    bad = ~numbers.isin(range(len(LABELS)))
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        allowed = f"{first_label}-{first_label + len(LABELS) - 1} ({', '.join(LABELS)})"
+        raise DataError(f"{path}, row {row + 1}: the label {str(column.iloc[row])[:40]!r} is not one of {allowed}.")
+    return numbers.astype(int)
+
+
+def _drop_empty(rows: "pd.DataFrame") -> "pd.DataFrame":
+    return rows[rows["text"].str.strip() != ""]
+
+
+def _drop_repeats(rows: "pd.DataFrame", test: "pd.DataFrame | None") -> tuple["pd.DataFrame", int, int]:
+    """Keep the first of each text (white space and case aside) that is not in `test`; count what goes."""
+    keys = _normalise(rows["text"])
+    repeated = keys.duplicated()
+    in_test = keys.isin(_normalise(test["text"])) if test is not None else repeated & False
+    return rows[~(repeated | in_test)], int((repeated & ~in_test).sum()), int(in_test.sum())
+
+
+def _normalise(texts: "pd.Series[str]") -> "pd.Series[str]":
+    return texts.str.split().str.join(" ").str.casefold()
+
+
+def _split(rows: "pd.DataFrame", config: TrainConfig) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, validation = train_test_split(
+            rows, test_size=VALIDATION_SHARE, stratify=rows["label"], random_state=config.seed
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{len(rows)} usable texts cannot be split into training and validation; each of the classes present needs at "
+            "least 2 texts, and all together at least 40."
+        ) from error
+    return _take(train, config.max_train_samples, config.seed), _take(validation, config.max_eval_samples, config.seed)
+
+
+def _take(rows: "pd.DataFrame", at_most: int | None, seed: int) -> "pd.DataFrame":
+    """Take a seeded sample that keeps the classes' shares as far as its size allows."""
+    if at_most is None or at_most >= len(rows):
+        return rows
+    # Shuffled within each class, then dealt out in proportion: row i of n in its class stands at (i + 0.5) / n.
+    shuffled = rows.sample(frac=1, random_state=seed)
+    by_class = shuffled.groupby("label")["text"]
+    place = (by_class.cumcount() + 0.5) / by_class.transform("size")
+    return shuffled.loc[place.sort_values(kind="stable").index[:at_most]]
+
+
+def _to_dataset(rows: "pd.DataFrame") -> "Dataset":
+    from datasets import Dataset
+
+    return Dataset.from_pandas(rows[["text", "label"]], preserve_index=False)
+
+
+def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset":
+    """Turn texts into token ids, cut at `max_length` and not padded (batches are padded as they are made).
+
+    Returns:
+        A Dataset with `input_ids`, `attention_mask` (lists of int), `labels` (int) and `length` (tokens).
+    """
+    from datasets import Dataset
+
+    encoded = encode(list(dataset["text"]), tokenizer, max_length=max_length)
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    return Dataset.from_dict({**encoded, "labels": list(dataset["label"]), "length": lengths})
+
+
+def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
+    """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_token_type_ids=False)
+    return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
+
+
+def describe_counts(counts: DataCounts) -> dict[str, Any]:
+    """Return the counts as a plain dict for a run's record."""
+    return asdict(counts)

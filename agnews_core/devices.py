@@ -1,0 +1,93 @@
+"""What this machine computes with: CPU or CUDA, in which precision, how busy the GPU is. It knows nothing of models."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from agnews_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The number format chosen, "fp32", "bf16" or "fp16", and why in one sentence."""
+
+    name: str
+    reason: str
+
+
+def choose_device() -> str:
+    """Return "cuda" where PyTorch sees a GPU, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def choose_precision(wanted: str, *, device: str) -> Precision:
+    """Turn the `precision` setting into a format this device has.
+
+    "auto" is bf16 on CUDA that has it, else fp16; on a CPU bf16 where it has instructions for it, else fp32.
+
+    Raises:
+        ConfigError: fp16 was asked for on a CPU, where it is slow and overflows.
+    """
+    if wanted == "auto":
+        return _choose_fastest(device)
+    if wanted == "fp16" and device == "cpu":
+        raise ConfigError("`precision` fp16 needs CUDA, and this machine has none; use auto, bf16 or fp32.")
+    return Precision(wanted, f"Precision {wanted}, as set.")
+
+
+def _choose_fastest(device: str) -> Precision:
+    import torch
+
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Precision("bf16", "Precision bf16, which this GPU has.")
+        return Precision("fp16", "Precision fp16, since this GPU has no bf16.")
+    if cpu_has_bf16():
+        return Precision("bf16", "Precision bf16, which this CPU has.")
+    return Precision("fp32", "Precision fp32, since this CPU has no bf16 instructions.")
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether the CPU multiplies bf16 in hardware; emulated, it is slower than fp32."""
+    import torch
+
+    found = torch.cpu.get_capabilities()
+    return any(bool(found.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def check_optimizer(optim: str, *, device: str) -> None:
+    """Refuse an optimizer that this machine cannot run.
+
+    Raises:
+        ConfigError: 8-bit AdamW was asked for without CUDA or without bitsandbytes.
+    """
+    if optim != "adamw_bnb_8bit":
+        return
+    if device != "cuda":
+        raise ConfigError("`optim` adamw_bnb_8bit needs CUDA, and this machine has none; use adamw_torch.")
+    import importlib.util
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ConfigError("`optim` adamw_bnb_8bit needs the bitsandbytes package: `pip install bitsandbytes`, or use adamw_torch.")
+
+
+def read_gpu_usage() -> dict[str, Any]:
+    """Read the first GPU's load (%) and memory in use (MiB) through NVML; empty where there is no NVIDIA GPU."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except (ImportError, OSError):
+        return {}
+    except pynvml.NVMLError:
+        return {}
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        load = pynvml.nvmlDeviceGetUtilizationRates(handle)
+        return {"gpu_percent": int(load.gpu), "gpu_memory_mib": int(memory.used) >> 20}
+    except pynvml.NVMLError:
+        return {}
+    finally:
+        pynvml.nvmlShutdown()
