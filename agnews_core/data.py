@@ -7,7 +7,7 @@ never dropped in silence. It does not know models beyond the tokenizer it is han
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,19 @@ class DataCounts:
 
 
 @dataclass(frozen=True)
+class NewsFolder:
+    """Where news was found. `data` is a `--data` value that finds the same again; `source` says it in words."""
+
+    path: Path
+    data: str
+    source: str
+
+
+@dataclass(frozen=True)
 class News:
     """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing."""
 
+    folder: NewsFolder
     train: "Dataset"
     validation: "Dataset"
     test: "Dataset | None"
@@ -79,27 +89,27 @@ def load_news(config: TrainConfig) -> News:
     Raises:
         DataError: The news cannot be had, or a row is not what it should be.
     """
-    folder, source = find_news(config.data)
-    rows = read_table(_find_split(folder, "train", required=True))
-    test_file = _find_split(folder, "test", required=False)
-    test = _drop_empty(read_table(test_file)) if test_file else None
-    kept, n_duplicates, n_in_test = _drop_repeats(_drop_empty(rows), test)
+    folder = find_news(config.data)
+    rows = read_table(_find_split(folder.path, "train"))
+    test = _drop_empty(read_table(_find_split(folder.path, "test"))) if _has_split(folder.path, "test") else None
+    not_empty = _drop_empty(rows)
+    kept, n_duplicates, n_in_test = _drop_repeats(not_empty, test)
     train, validation = _split(kept, config)
     counts = DataCounts(
-        source=source,
+        source=folder.source,
         n_read=len(rows),
-        n_empty=len(rows) - len(_drop_empty(rows)),
+        n_empty=len(rows) - len(not_empty),
         n_duplicates=n_duplicates,
         n_in_test=n_in_test,
         n_train=len(train),
         n_validation=len(validation),
         n_test=0 if test is None else len(test),
     )
-    return News(_to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts)
+    return News(folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts)
 
 
-def find_news(data: str) -> tuple[Path, str]:
-    """Turn a `--data` value into a folder and a sentence part that says where the news comes from.
+def find_news(data: str) -> NewsFolder:
+    """Turn a `--data` value into a folder on this machine.
 
     Raises:
         DataError: There is no such folder, or the hub was asked for and cannot be reached.
@@ -107,31 +117,30 @@ def find_news(data: str) -> tuple[Path, str]:
     if data == "auto":
         return _find_default()
     if data == "sample":
-        return SAMPLE_DIR, "sample (bundled with this program)"
+        return NewsFolder(SAMPLE_DIR, "sample", "sample (bundled with this program)")
     if data == "hub":
-        folder = _find_on_hub()
-        if folder is None:
+        path = _find_on_hub()
+        if path is None:
             raise DataError(
                 f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, give a "
                 "folder with --data, or use --data sample."
             )
-        return folder, f"hub ({HUB_DATASET})"
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
+        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
+    path = Path(data).expanduser()
+    if not path.is_dir():
         raise DataError(f"There is no news folder {data}; give a folder that holds train.csv, .jsonl or .parquet.")
-    return folder, f"folder {folder}"
+    return NewsFolder(path, str(path.resolve()), f"folder {path}")
 
 
-def _find_default() -> tuple[Path, str]:
+def _find_default() -> NewsFolder:
     named = os.environ.get("AGNEWS_DATA_DIR")
     if named:
-        folder, source = find_news(named)
-        return folder, f"{source} (AGNEWS_DATA_DIR)"
-    folder_on_hub = _find_on_hub()
-    if folder_on_hub is not None:
-        return folder_on_hub, f"hub ({HUB_DATASET})"
-    why = "could not be downloaded" if hub_answers() else "cannot be reached: the hub does not answer"
-    return SAMPLE_DIR, f"sample (bundled with this program; AG News {why})"
+        return find_news(named)
+    path = _find_on_hub()
+    if path is not None:
+        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
+    why = "AG News could not be downloaded" if hub_answers() else "the hub, where AG News is, does not answer"
+    return NewsFolder(SAMPLE_DIR, "sample", f"sample (bundled with this program; {why})")
 
 
 def _find_on_hub() -> Path | None:
@@ -139,20 +148,31 @@ def _find_on_hub() -> Path | None:
     return cached or download_snapshot(HUB_DATASET, repo_type="dataset", allow_patterns=["*.parquet"])
 
 
-def _find_split(folder: Path, split: str, *, required: bool) -> Path | None:
+def _find_split(folder: Path, split: str) -> Path:
+    """Find the file of a split in a folder or its data/ folder, as train.csv or as the hub names it.
+
+    Raises:
+        DataError: There is none.
+    """
     for place in (folder, folder / "data"):
         for suffix in SUFFIXES:
-            files = [place / f"{split}{suffix}", *sorted(place.glob(f"{split}-*-of-*{suffix}"))]
-            found = [file for file in files if file.is_file()]
+            named = [place / f"{split}{suffix}", *sorted(place.glob(f"{split}-*-of-*{suffix}"))]
+            found = [file for file in named if file.is_file()]
             if found:
                 return found[0]
-    if required:
-        names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
-        raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
-    return None
+    names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+    raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
 
 
-def read_table(path: Path | None) -> "pd.DataFrame":
+def _has_split(folder: Path, split: str) -> bool:
+    try:
+        _find_split(folder, split)
+    except DataError:
+        return False
+    return True
+
+
+def read_table(path: Path) -> "pd.DataFrame":
     """Read labelled news into the columns `text` (str) and `label` (int 0-3), in file order, empty texts included.
 
     Raises:
@@ -160,7 +180,6 @@ def read_table(path: Path | None) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    assert path is not None
     try:
         frame = _read_frame(path)
     except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:  # pyarrow's errors are ValueErrors
@@ -289,8 +308,3 @@ def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str
     """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long."""
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_token_type_ids=False)
     return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
-
-
-def describe_counts(counts: DataCounts) -> dict[str, Any]:
-    """Return the counts as a plain dict for a run's record."""
-    return asdict(counts)

@@ -44,6 +44,7 @@ class RunStatus(BaseModel):
         notes: Every choice that was made for the user, and every fallback, in sentences.
         plan: `model.Plan`, as JSON.
         data: `data.DataCounts`, as JSON.
+        resolved: The settings that stood for something else ("auto"), as they were when the run first started.
         result: What `train` reports when it ends.
     """
 
@@ -64,6 +65,7 @@ class RunStatus(BaseModel):
     plan: dict[str, Any] = {}
     data: dict[str, Any] = {}
     versions: dict[str, str] = {}
+    resolved: dict[str, str] = {}
     result: dict[str, Any] = {}
 
 
@@ -98,6 +100,10 @@ class Run:
             return TrainConfig.model_validate_json((self.path / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
             raise RunError(f"The run {self.name} has no readable config.json.") from error
+
+    def read_resolved_config(self) -> TrainConfig:
+        """Read the settings with "auto" replaced by what it stood for, so that they find the same backbone and news."""
+        return self.read_config().model_copy(update=self.read_status().resolved)
 
     def read_status(self) -> RunStatus:
         """Read the run's status; "running" that no process owns reads as "interrupted".
