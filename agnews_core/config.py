@@ -247,7 +247,7 @@ def _describe(error: ValidationError) -> str:
     """Put the first thing pydantic found into one sentence: setting, what was wanted, what came."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    wanted = re.sub(", (unable|got) .*", "", first["msg"].removeprefix("Value error, "))
+    wanted = re.sub(", (unable to|got a number) .*", "", first["msg"].removeprefix("Value error, "))
     wanted = re.sub("^(Input|String) should", "must", wanted)
     if first["type"] == "string_pattern_mismatch":
         wanted = "must be names such as query or output.dense"
