@@ -131,7 +131,7 @@ def find_news(data: str) -> NewsFolder:
     path = Path(data).expanduser()
     if not path.is_dir():
         raise DataError(f"There is no news folder {data}; give a folder that holds train.csv, .jsonl or .parquet.")
-    return NewsFolder(path, str(path.resolve()), f"folder {path}")
+    return NewsFolder(path, str(path.resolve()), f"folder {path.resolve()}")
 
 
 def _find_default() -> NewsFolder:
