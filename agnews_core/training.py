@@ -133,7 +133,7 @@ def _load_parts(run: Run) -> _Parts:
     news = load_news(config)
     _note(run, news.counts.describe())
     recorded = run.read_status().data
-    if recorded and recorded != asdict(news.counts):
+    if recorded and {**recorded, "source": ""} != {**asdict(news.counts), "source": ""}:
         raise RunError(f"The news of run {run.name} has changed since it began; start a new run instead.")
     _enter(run, "loading the backbone")
     backbone = load_backbone(config.backbone)
