@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
@@ -98,7 +98,7 @@ class Run:
         """
         try:
             return TrainConfig.model_validate_json((self.path / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:  # not there, not text, or not what it should be
             raise RunError(f"The run {self.name} has no readable config.json.") from error
 
     def read_resolved_config(self) -> TrainConfig:
@@ -113,7 +113,7 @@ class Run:
         """
         try:
             status = RunStatus.model_validate_json((self.path / "status.json").read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:  # not there, not text, or not what it should be
             raise RunError(f"The run {self.name} has no readable status.json.") from error
         if status.state == "running" and not self.is_owned():
             return status.model_copy(
@@ -180,6 +180,8 @@ class Run:
             lock.acquire(timeout=LOCK_SECONDS)  # a reader may hold it for a moment
         except Timeout as error:
             raise RunError(f"The run {self.name} is being trained by another process.") from error
+        except OSError as error:
+            raise RunError(f"The run {self.name} cannot be held: {error.strerror}.") from error
         try:
             yield self
         finally:
@@ -202,11 +204,18 @@ class Run:
         """Remove the run's directory.
 
         Raises:
-            RunError: It is being trained.
+            RunError: It is being trained, or its files may not be removed.
         """
-        if self.is_owned():
-            raise RunError(f"The run {self.name} is being trained; stop it first.")
-        shutil.rmtree(self.path)
+        lock = self._lock()
+        try:
+            lock.acquire(blocking=False)
+            shutil.rmtree(self.path)  # while it is held, so that nobody begins to train it meanwhile
+        except Timeout as error:
+            raise RunError(f"The run {self.name} is being trained; stop it first.") from error
+        except OSError as error:
+            raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error
+        finally:
+            lock.release()
 
 
 def _parse_row(line: str) -> dict[str, Any] | None:
@@ -250,17 +259,25 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         run = Run(_make_dir(runs_dir, name))
-        write_whole(run.path / "config.json", config.model_dump_json(indent=2))
-        write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
     except FileExistsError as error:
+        if not runs_dir.is_dir():
+            raise RunError(f"The runs folder {runs_dir} is a file; choose another with --runs-dir.") from error
         raise RunError(
             f"There is a run named {name} already; choose another name, or go on with it by --resume."
         ) from error
     except OSError as error:
-        raise RunError(
-            f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir."
-        ) from error
+        raise _cannot_write(runs_dir, error) from error
+    try:
+        write_whole(run.path / "config.json", config.model_dump_json(indent=2))
+        write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
+    except OSError as error:
+        shutil.rmtree(run.path, ignore_errors=True)  # half a run would only be in the way of its name
+        raise _cannot_write(runs_dir, error) from error
     return run
+
+
+def _cannot_write(runs_dir: Path, error: OSError) -> RunError:
+    return RunError(f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir.")
 
 
 def check_name(name: str | None) -> None:
@@ -293,14 +310,15 @@ def _make_dir(runs_dir: Path, name: str | None) -> Path:
 def list_runs(runs_dir: Path) -> list[Run]:
     """Return the runs in a folder, newest first; a folder that is missing has none."""
     found = [Run(path.parent) for path in runs_dir.glob("*/status.json") if _NAME.fullmatch(path.parent.name)]
-    return sorted(found, key=lambda run: (_created_at(run), run.name), reverse=True)
+    return sorted(found, key=_created_at, reverse=True)
 
 
-def _created_at(run: Run) -> str:
+def _created_at(run: Run) -> tuple[str, int]:
+    # config.json is written once; its time tells runs of the same second apart.
     try:
-        return run.read_status().created_at
-    except RunError:
-        return ""
+        return run.read_status().created_at, (run.path / "config.json").stat().st_mtime_ns
+    except (RunError, OSError):
+        return "", 0
 
 
 def find_run(runs_dir: Path, name: str) -> Run:
