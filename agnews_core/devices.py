@@ -1,5 +1,6 @@
 """What this machine computes with: CPU or CUDA, in which precision, how busy the GPU is. It knows nothing of models."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +86,11 @@ def read_gpu_usage() -> dict[str, Any]:
     except pynvml.NVMLError:
         return {}
     try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        load = pynvml.nvmlDeviceGetUtilizationRates(handle)
-        return {"gpu_percent": int(load.gpu), "gpu_memory_mib": int(memory.used) >> 20}
+        gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
+        usage = {"gpu_memory_mib": int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) >> 20}
+        with contextlib.suppress(pynvml.NVMLError):  # a slice of a shared GPU (MIG) does not tell its load
+            usage["gpu_percent"] = int(pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
+        return usage
     except pynvml.NVMLError:
         return {}
     finally:

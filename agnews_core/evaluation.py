@@ -33,6 +33,10 @@ class _NewsMetric(evaluate.Metric):
         features = datasets.Features({"predictions": datasets.Value("int32"), "references": datasets.Value("int32")})
         return evaluate.MetricInfo(description=self.__doc__ or "", citation="", features=features)
 
+    def _build_data_dir(self) -> str:
+        # evaluate makes this folder at once, and fails where home cannot be written; kept in memory, we never use it.
+        return str(self._data_dir_root)
+
 
 class Accuracy(_NewsMetric):
     """Share of texts whose class was found."""
@@ -163,7 +167,8 @@ def compute_wilson_interval(share: float, n: int) -> tuple[float, float]:
     z2 = Z_95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # The interval holds the share itself, which rounding could put just outside where all or none are right.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def compute_calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
