@@ -204,7 +204,7 @@ def _read_frame(path: Path) -> "pd.DataFrame":
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        return pd.read_json(path, lines=True, dtype=False)
     if path.stat().st_size == 0:
         return pd.DataFrame()
     # The original AG News csv has no header: class 1-4, title, description.
