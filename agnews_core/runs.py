@@ -247,15 +247,13 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
         RunError: The name is not one, is taken, or the folder cannot be written.
     """
     check_name(name)
+    if name is not None and (runs_dir / name).exists():
+        raise RunError(f"There is a run named {name} already; choose another name, or go on with it by --resume.")
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         run = Run(_make_dir(runs_dir, name))
         write_whole(run.path / "config.json", config.model_dump_json(indent=2))
         write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
-    except FileExistsError as error:
-        raise RunError(
-            f"There is a run named {name} already; choose another name, or go on with it by --resume."
-        ) from error
     except OSError as error:
         raise RunError(
             f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir."
