@@ -268,4 +268,4 @@ def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err == b"Interrupted.\n"
+    assert err.strip() == b"Interrupted."
