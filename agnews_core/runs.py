@@ -261,23 +261,23 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
         run = Run(_make_dir(runs_dir, name))
     except FileExistsError as error:
         if not runs_dir.is_dir():
-            raise RunError(f"The runs folder {runs_dir} is a file; choose another with --runs-dir.") from error
+            raise _cannot_write(runs_dir, "it is a file") from error
         raise RunError(
             f"There is a run named {name} already; choose another name, or go on with it by --resume."
         ) from error
     except OSError as error:
-        raise _cannot_write(runs_dir, error) from error
+        raise _cannot_write(runs_dir, error.strerror) from error
     try:
         write_whole(run.path / "config.json", config.model_dump_json(indent=2))
         write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
     except OSError as error:
         shutil.rmtree(run.path, ignore_errors=True)  # half a run would only be in the way of its name
-        raise _cannot_write(runs_dir, error) from error
+        raise _cannot_write(runs_dir, error.strerror) from error
     return run
 
 
-def _cannot_write(runs_dir: Path, error: OSError) -> RunError:
-    return RunError(f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir.")
+def _cannot_write(runs_dir: Path, why: str) -> RunError:
+    return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another with --runs-dir.")
 
 
 def check_name(name: str | None) -> None:

@@ -98,7 +98,9 @@ def test_a_name_that_is_taken_is_told(run):
 
 def test_a_runs_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(RunError, match=r"The runs folder .*runs is a file; choose another with --runs-dir\."):
+    with pytest.raises(
+        RunError, match=r"The runs folder .*runs cannot be written: it is a file; choose another with --runs-dir\."
+    ):
         create_run(tmp_path / "runs", TrainConfig())
 
 

@@ -1,0 +1,271 @@
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agnews_core.cli import main
+from agnews_core.config import TrainConfig
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _run(capsys, *arguments) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def _fails(capsys, *arguments) -> str:
+    """Run a command that must end with exit status 2 and one line on standard error; return the line."""
+    status, out, err = _run(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert "Traceback" not in err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+def _flags(settings: dict) -> list[str]:
+    return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def test_plan_as_json_is_the_document_s_model(capsys):
+    status, out, _ = _run(capsys, "plan", "--backbone", "roberta-base", "--preset", "seed", "--json")
+    assert status == 0
+    assert json.loads(out) == {
+        "backbone": "roberta-base",
+        "n_layers": 12,
+        "layer_ranks": {"8": 16, "9": 24, "10": 32, "11": 32},
+        "trainable_parameters": 1_472_260,
+        "lora_parameters": 878_592,
+        "head_parameters": 593_668,
+        "total_parameters": 125_527_300,
+    }
+
+
+def test_plan_for_people_names_every_layer(capsys):
+    _, out, _ = _run(capsys, "plan", "--backbone", "roberta-base")
+    assert "1,472,260 are trained (1.17%)" in out
+    assert "layer  7  frozen" in out
+    assert "layer  8  r = 16" in out
+
+
+def test_train_prints_one_json_value_and_everything_else_on_stderr(tiny_settings, tmp_path):
+    flags = _flags({**tiny_settings, "max_steps": 2})
+    command = [
+        sys.executable,
+        "-m",
+        "agnews_core",
+        "train",
+        *flags,
+        "--runs-dir",
+        str(tmp_path),
+        "--name",
+        "one",
+        "--json",
+    ]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    wanted = {
+        "backbone", "n_layers", "layer_ranks", "trainable_parameters", "lora_parameters", "head_parameters", "total_parameters",
+        "run_dir", "data_source", "n_train", "n_validation", "eval_accuracy", "eval_f1", "train_runtime_seconds",
+        "train_samples_per_second", "stopped_early",
+    }  # fmt: skip
+    assert wanted <= result.keys()
+    assert result["run_dir"] == str(tmp_path / "one")
+    assert "preparing data" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+
+
+def test_evaluate_saves_the_report_it_prints(capsys, trained_run, tmp_path):
+    report_file = tmp_path / "report.json"
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", report_file]
+    status, out, _ = _run(capsys, "evaluate", *where, "--json")
+    assert status == 0
+    report = json.loads(out)
+    wanted = {
+        "n", "accuracy", "accuracy_low", "accuracy_high", "f1_macro", "precision_macro", "recall_macro", "per_class",
+        "confusion_matrix", "data_source", "split", "expected_calibration_error", "mistakes", "backbone", "seed", "versions",
+        "created_at",
+    }  # fmt: skip
+    assert wanted <= report.keys()
+    assert json.loads(report_file.read_text()) == report
+    assert report["n"] == sum(map(sum, report["confusion_matrix"])) == 16
+
+
+def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
+    where = ["--runs-dir", trained_run.path.parent, "--output", tmp_path / "test.json"]
+    status, out, _ = _run(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)
+    assert status == 0
+    assert out.startswith("20 test texts from folder ")
+
+
+def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
+    status, out, _ = _run(
+        capsys, "classify", "First text", "Second", "--adapter", trained_run.adapter_dir, "--json"
+    )  # the adapter alone is enough
+    assert status == 0
+    rows = json.loads(out)
+    assert [row["text"] for row in rows] == ["First text", "Second"]
+    assert rows[0].keys() == {"text", "label", "label_name", "probabilities"}
+    assert list(rows[0]["probabilities"]) == ["World", "Sports", "Business", "Sci/Tech"]
+
+
+def test_classify_takes_lines_from_standard_input_and_the_newest_finished_run(capsys, trained_run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("One line\n\nAnother\n"))
+    monkeypatch.setenv("AGNEWS_RUNS_DIR", str(trained_run.path.parent))
+    status, out, _ = _run(capsys, "classify")
+    assert status == 0
+    assert [line.split("%  ")[1] for line in out.splitlines()] == ["One line", "Another"]
+
+
+def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run, tmp_path):
+    output = tmp_path / "out.csv"
+    example = PROJECT / "assets" / "examples" / "test_unlabelled.pkl"
+    where = ["--adapter", trained_run.adapter_dir, "--output", output]
+    status, out, _ = _run(capsys, "predict", example, *where, "--json")
+    assert status == 0
+    assert json.loads(out)["n"] == 60
+    rows = [line.split(",") for line in output.read_text().splitlines()]
+    assert rows[0] == ["ID", "Label"]
+    assert [row[0] for row in rows[1:]] == [str(number) for number in range(60)]
+    texts = [json.loads(line)["text"] for line in example.with_suffix(".jsonl").read_text().splitlines()]
+    _, out, _ = _run(capsys, "classify", *texts, "--adapter", trained_run.adapter_dir, "--json")
+    assert [int(row[1]) for row in rows[1:]] == [row["label"] for row in json.loads(out)]
+
+
+def test_runs_lists_stops_and_deletes(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "copy")
+    _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--json")
+    (row,) = json.loads(out)["runs"]
+    assert (row["name"], row["state"], row["step"], row["max_steps"]) == ("copy", "finished", 9, 9)
+    _run(capsys, "runs", "--runs-dir", tmp_path, "--stop", "copy")
+    assert (tmp_path / "copy" / "stop").read_text() == "keep"
+    _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")
+    assert not (tmp_path / "copy").exists()
+    assert out == f"There are no runs in {tmp_path}.\n"
+
+
+def test_settings_come_from_flags_over_the_file_over_the_preset(capsys, tmp_path):
+    (tmp_path / "own.yaml").write_text("backbone: roberta-base\nlayer_ranks: 8:4,9:4\n")
+    _, out, _ = _run(capsys, "plan", "--config", tmp_path / "own.yaml", "--json")
+    assert json.loads(out)["layer_ranks"] == {"8": 4, "9": 4}
+    _, out, _ = _run(capsys, "plan", "--config", tmp_path / "own.yaml", "--layer-ranks", "0:2", "--json")
+    assert json.loads(out)["layer_ranks"] == {"0": 2}
+
+
+def test_every_setting_is_a_flag_with_its_help(capsys):
+    _, out, _ = _run(capsys, "train", "--help")
+    for name in TrainConfig.model_fields:
+        assert f"--{name.replace('_', '-')} " in out
+
+
+def test_a_command_alone_shows_what_there_is(capsys):
+    status, out, _ = _run(capsys)
+    assert status == 2
+    assert "Fine-tune a model" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["plan", "--lerning-rate", "1"], "No such option '--lerning-rate'"),
+        (["plan", "--layer-ranks", "8:0,9:0"], "leaves every layer frozen"),
+        (
+            ["plan", "--layer-ranks", "8:100000"],
+            "`layer_ranks` of layer 8 must be less than or equal to 1024, got '100000'.",
+        ),
+        (["plan", "--layer-ranks", "8=16"], "must be written as layer:rank"),
+        (
+            ["plan", "--backbone", "roberta-base", "--layer-ranks", "12:8"],
+            "layer 12, but the backbone has layers 0 to 11",
+        ),
+        (["plan", "--learning-rate", "0"], "`learning_rate` must be greater than 0, got '0'."),
+        (["plan", "--learning-rate", "fast"], "`learning_rate` must be a valid number, got 'fast'."),
+        (["plan", "--preset", "sede"], "There is no preset 'sede' (did you mean 'seed'?)"),
+        (["plan", "--config", "/nowhere.yaml"], "The settings file /nowhere.yaml cannot be read: No such file"),
+        (["plan", "--backbone", "no/such-model"], "use --backbone all-MiniLM-L6-v2, which is bundled"),
+        (["classify", "   "], "There is no text to classify"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_2(capsys, arguments, message):
+    assert message in _fails(capsys, *arguments)
+
+
+def test_what_is_wrong_with_the_news_is_told(capsys, tiny_settings, tmp_path):
+    (tmp_path / "news").mkdir()
+    flags = _flags({**tiny_settings, "data": tmp_path / "news"})
+    where = ["--runs-dir", tmp_path / "runs"]
+    assert "holds no train file; wanted one of train.parquet" in _fails(capsys, "train", *flags, *where)
+    (tmp_path / "news" / "train.csv").write_text("text,label\nGood news,5\n")
+    assert "row 1: the label '5' is not one of 0-3" in _fails(capsys, "train", *flags, *where)
+    (tmp_path / "news" / "train.csv").write_text("")
+    assert "holds no rows" in _fails(capsys, "train", *flags, *where)
+    status, out, _ = _run(capsys, "runs", *where)
+    assert status == 0
+    assert out.count("failed") == 3
+
+
+def test_a_run_name_that_leads_out_of_the_folder_is_refused(capsys, tiny_settings, tmp_path):
+    for name in ("../evil", "a/b", ".hidden", "", "x" * 65):
+        assert "cannot name a run" in _fails(
+            capsys, "train", *_flags(tiny_settings), "--runs-dir", tmp_path, "--name", name
+        )
+        assert "cannot name a run" in _fails(capsys, "runs", "--runs-dir", tmp_path, "--delete", name or ".")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_taken_is_refused(capsys, tiny_settings, trained_run):
+    where = ["--runs-dir", trained_run.path.parent, "--name", "trained"]
+    assert "There is a run named trained already" in _fails(capsys, "train", *_flags(tiny_settings), *where)
+
+
+def test_a_runs_folder_that_is_a_file_is_refused(capsys, tiny_settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    message = _fails(capsys, "train", *_flags(tiny_settings), "--runs-dir", tmp_path / "file")
+    assert "cannot be written" in message
+    assert "choose another with --runs-dir" in message
+
+
+def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, trained_run, tmp_path):
+    where = ["--runs-dir", trained_run.path.parent]
+    assert "is finished; start a new one" in _fails(capsys, "train", "--resume", "trained", *where)
+    shutil.copytree(trained_run.path, tmp_path / "open")
+    status = json.loads((tmp_path / "open" / "status.json").read_text())
+    (tmp_path / "open" / "status.json").write_text(json.dumps({**status, "state": "stopped"}))
+    message = _fails(capsys, "train", "--resume", "--runs-dir", tmp_path, "--learning-rate", "0.1")
+    assert "was begun with another --learning-rate; leave that out" in message
+
+
+def test_there_is_no_model_yet_is_told_with_the_way_to_one(capsys, tmp_path):
+    assert "There is no finished run in" in _fails(capsys, "classify", "News", "--runs-dir", tmp_path)
+
+
+def test_a_file_of_another_kind_renamed_pkl_is_refused(capsys, trained_run, tmp_path):
+    fake = tmp_path / "fake.pkl"
+    fake.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    message = _fails(capsys, "predict", fake, "--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv")
+    assert "fake.pkl" in message or "file" in message
+    assert not (tmp_path / "o.csv").exists()
+    assert "nowhere.pkl" in _fails(capsys, "predict", tmp_path / "nowhere.pkl", "--adapter", trained_run.adapter_dir)
+
+
+def test_interrupting_a_command_other_than_train_exits_130(trained_run):
+    command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)  # it waits for its standard input
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.strip() == b"Interrupted."
