@@ -276,7 +276,7 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
     return run
 
 
-def _cannot_write(runs_dir: Path, why: str) -> RunError:
+def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
     return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another with --runs-dir.")
 
 
