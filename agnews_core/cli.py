@@ -21,8 +21,17 @@ from pydantic.fields import FieldInfo
 
 from agnews_core import __version__
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings
-from agnews_core.errors import AgNewsError, ConfigError
-from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir, list_runs, write_whole
+from agnews_core.errors import AgNewsError, ConfigError, RunError
+from agnews_core.runs import (
+    Run,
+    RunStatus,
+    create_run,
+    find_newest_run,
+    find_run,
+    find_runs_dir,
+    list_runs,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from agnews_core.inference import Classifier
@@ -393,7 +402,10 @@ def runs(runs_dir: Path | None, to_stop: str | None, to_delete: str | None, as_j
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
-    status = run.read_status()
+    try:
+        status = run.read_status()
+    except RunError as error:  # one damaged run does not hide the others
+        status = RunStatus(state="failed", reason=str(error))
     return {
         "name": run.name,
         "state": status.state,

@@ -4,7 +4,6 @@ Whatever the source, it ends as a folder with a train file, read the same way. R
 never dropped in silence. It does not know models beyond the tokenizer it is handed.
 """
 
-import logging
 import os
 import re
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
-logger = logging.getLogger(__name__)
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
 HUB_DATASET = "fancyzhx/ag_news"
@@ -104,8 +102,6 @@ def load_news(config: TrainConfig) -> News:
         DataError: The news cannot be had, or a row is not what it should be.
     """
     folder = find_news(config.data)
-    if folder.reason:
-        logger.info("%s", folder.reason)
     rows = _read_split(folder.path, "train")
     test_rows = _read_split(folder.path, "test") if _find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)

@@ -127,9 +127,25 @@ def plan(config: TrainConfig) -> Plan:
 
     name = choose_name(config.backbone)
     backbone_config = load_backbone_config(name)
+    check_max_length(config.max_length, backbone_config, name)
     with torch.device("meta"):
-        model = _add_lora(_build_bare(backbone_config), config)
+        model = _add_lora(_build_bare(backbone_config, name), config)
     return read_plan(model, name, config)
+
+
+def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
+    """Refuse texts longer than the backbone has positions for.
+
+    Raises:
+        ConfigError: `max_length` is too large.
+    """
+    # RoBERTa counts positions from pad_token_id + 1, so that the first two are never used.
+    unused = 2 if backbone_config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    n_positions = backbone_config.max_position_embeddings - unused
+    if max_length > n_positions:
+        raise ConfigError(
+            f"`max_length` {max_length} is more than the {n_positions} tokens that backbone {name} can read."
+        )
 
 
 def read_plan(model: Any, backbone: str, config: TrainConfig) -> Plan:
@@ -179,10 +195,15 @@ def read_layer_ranks(model: Any) -> dict[int, int]:
     return {layer_index: ranks.pop() for layer_index, ranks in sorted(found.items())}
 
 
-def _build_bare(backbone_config: Any) -> Any:
+def _build_bare(backbone_config: Any, name: str) -> Any:
     from transformers import AutoModelForSequenceClassification
 
-    return AutoModelForSequenceClassification.from_config(_with_labels(backbone_config))
+    try:
+        return AutoModelForSequenceClassification.from_config(_with_labels(backbone_config))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"The configuration of backbone {name} makes no model: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _with_labels(backbone_config: Any) -> Any:

@@ -131,6 +131,7 @@ def _load_parts(run: Run) -> _Parts:
     plan(config)
     _enter(run, "preparing data")
     news = load_news(config)
+    _note(run, news.folder.reason)
     _note(run, news.counts.describe())
     recorded = run.read_status().data
     if recorded and {**recorded, "source": ""} != {**asdict(news.counts), "source": ""}:
@@ -253,8 +254,10 @@ def _enter(run: Run, phase: Phase) -> None:
 
 
 def _note(run: Run, note: str) -> None:
-    logger.info("%s", note)
-    run.add_note(note)
+    """Say and record a choice that was made for the user, if one was."""
+    if note:
+        logger.info("%s", note)
+        run.add_note(note)
 
 
 def _end(run: Run, state: str, reason: str) -> None:

@@ -269,3 +269,13 @@ def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err.strip() == b"Interrupted."
+
+
+def test_a_damaged_run_does_not_hide_the_others(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "whole")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "status.json").write_text("{")
+    status, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path)
+    assert status == 0
+    assert "whole" in out
+    assert "The run broken has no readable status.json." in out

@@ -4,7 +4,6 @@ import csv
 import doctest
 import itertools
 import json
-import logging
 import socket
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -234,11 +233,10 @@ def test_a_folder_in_the_environment_that_is_not_there_is_told_with_the_variable
         find_news("auto")
 
 
-def test_auto_is_the_sample_without_a_hub_and_the_log_says_why(caplog):
-    with caplog.at_level(logging.INFO, logger="agnews_core"):
-        news = load_news(TrainConfig(data="auto"))
-    assert news.folder.data == "sample"
-    assert "The news is the bundled sample, since the hub, where AG News is, does not answer." in caplog.messages
+def test_auto_is_the_sample_without_a_hub_and_says_why():
+    folder = find_news("auto")
+    assert folder.data == "sample"
+    assert folder.reason == "The news is the bundled sample, since the hub, where AG News is, does not answer."
 
 
 def test_the_sample_found_by_auto_is_called_as_the_sample_asked_for():

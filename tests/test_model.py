@@ -219,3 +219,20 @@ def test_a_backbone_with_damaged_weights_is_a_sentence(tiny_backbone, tmp_path):
 def test_patterns_name_whole_layers(tiny_backbone):
     lora = build_lora_config(build_config({"layer_ranks": "1:4,10:8"}), n_layers=12)
     assert lora.rank_pattern == {r"layer\.1\..*": 4, r"layer\.10\..*": 8}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"hidden_size": 7}, CheckpointError, "makes no model"),
+        ({"max_position_embeddings": 100}, ConfigError, "`max_length` 128 is more than the 98 tokens"),
+    ],
+)
+def test_a_backbone_that_cannot_be_built_or_read_that_far_is_a_sentence(
+    tiny_backbone, tmp_path, change, error, message
+):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "odd")
+    config = json.loads((folder / "config.json").read_text()) | change
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(error, match=message):
+        plan(build_config({"backbone": str(folder)}))
