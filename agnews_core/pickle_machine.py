@@ -1,0 +1,329 @@
+"""Follows a pickle's opcodes without making any of the objects that it describes.
+
+What comes out is made of Python's own str, int, float, bool, None, bytes views, lists and tuples, and of three inert
+records: a `Name` where the pickle names a class or function, a `Made` where it calls or builds something, a `Pairs` where
+it makes a dict. Nothing is imported, looked up in a module or called, so there is no class that could be changed and no
+`__setstate__` that could replay a program. Which names are allowed is `pickle_names`; what the records mean is left to
+the modules that read texts from them.
+"""
+
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from agnews_core.errors import DataError, UnsafePickleError
+from agnews_core.pickle_names import canonical_name
+from agnews_core.pickle_opcodes import damaged, read_opcodes
+
+WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and upload that"
+MAX_OPEN_MARKS: Final = 1_000
+MAX_NAMES_SHOWN: Final = 10
+
+# datetime columns in a zone name this one method; nothing else may be fetched from anything.
+ALLOWED_GETATTR: Final = ("zoneinfo.ZoneInfo", "_unpickle")
+
+
+class Name:
+    """A class or function that the pickle names, as a note and no more."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+class Pairs:
+    """A pickled dict: its pairs in file order. Keys are not hashed, since a hostile key may take ages to."""
+
+    __slots__ = ("_by_text", "pairs")
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[object, object]] = []
+        self._by_text: dict[str, object] | None = None
+
+    def by_text(self) -> dict[str, object]:
+        """Return the pairs whose key is a str, the last one where a key is repeated."""
+        if self._by_text is None:
+            self._by_text = {key: value for key, value in self.pairs if isinstance(key, str)}
+        return self._by_text
+
+
+class Made:
+    """What the pickle would have made by calling `kind` with `arguments`, and then filled."""
+
+    __slots__ = ("arguments", "items", "kind", "pairs", "state")
+
+    def __init__(self, kind: str, arguments: tuple[object, ...]) -> None:
+        self.kind = kind
+        self.arguments = arguments
+        self.state: object = None
+        self.items: list[object] = []
+        self.pairs = Pairs()
+
+
+def read_record(data: bytes) -> object:
+    """Return the inert record of what a pickle describes.
+
+    Raises:
+        UnsafePickleError: it names something outside the table, or reaches outside the file.
+        DataError: it is damaged.
+    """
+    machine = _Machine()
+    try:
+        for name, argument in read_opcodes(data):
+            machine.follow(name, argument)
+    except DataError:
+        machine.refuse_offenders()  # tells more than that the rest is damaged
+        raise
+    machine.refuse_offenders()
+    return machine.pop()
+
+
+def is_inert(value: object) -> bool:
+    """Say whether a value is a list, dict record or other container rather than one plain value."""
+    return isinstance(value, list | tuple | Pairs | Made | Name)
+
+
+class _Machine:
+    """A stack, a memo and the marks between them, as the pickle format has them."""
+
+    def __init__(self) -> None:
+        self.stack: list[object] = []
+        self.marked: list[list[object]] = []
+        self.memo: dict[int, object] = {}
+        self.offenders: dict[str, None] = {}  # a set that keeps its order
+        self.opcodes_seen = 0
+
+    def follow(self, name: str, argument: object) -> None:
+        self.opcodes_seen += 1
+        if name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _LITERALS:
+            self.stack.append(argument)
+        elif name in _STEPS:
+            _STEPS[name](self)
+        elif name in _STEPS_WITH_ARGUMENT:
+            _STEPS_WITH_ARGUMENT[name](self, argument)
+        elif name not in _IGNORED:
+            raise damaged(f"the opcode {name} has no place in a file")
+
+    def refuse_offenders(self) -> None:
+        if not self.offenders:
+            return
+        shown = ", ".join(list(self.offenders)[:MAX_NAMES_SHOWN])
+        more = len(self.offenders) - MAX_NAMES_SHOWN
+        raise UnsafePickleError(
+            f"This pickle asks for more than plain data ({shown}{f' and {more} more' if more > 0 else ''}), "
+            f"so it was not opened; {WAY_OUT}."
+        )
+
+    def pop(self) -> object:
+        if not self.stack:
+            raise damaged("it takes a value that is not there")
+        return self.stack.pop()
+
+    def top(self) -> object:
+        if not self.stack:
+            raise damaged("it uses a value that is not there")
+        return self.stack[-1]
+
+    def pop_tuple(self) -> tuple[object, ...]:
+        value = self.pop()
+        if not isinstance(value, tuple):
+            raise damaged("it calls something without a tuple of arguments")
+        return value
+
+    def pop_to_mark(self) -> list[object]:
+        if not self.marked:
+            raise damaged("it closes a group that was not opened")
+        values, self.stack = self.stack, self.marked.pop()
+        return values
+
+    def mark(self) -> None:
+        if len(self.marked) >= MAX_OPEN_MARKS:
+            raise damaged(f"it is nested more than {MAX_OPEN_MARKS:,} deep")
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def remember(self, index: object) -> None:
+        if not isinstance(index, int) or not 0 <= index <= self.opcodes_seen:
+            raise damaged(f"it numbers a value {index}, which is more than it holds")
+        self.memo[index] = self.top()
+
+    def recall(self, index: object) -> None:
+        if not isinstance(index, int) or index not in self.memo:
+            raise damaged(f"it uses value {index}, which it does not hold")
+        self.stack.append(self.memo[index])
+
+    def name(self, module: object, name: object) -> Name:
+        """Look a pair up in the table; an unknown one is noted, and the rest is read on so that all are named."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise damaged("a class has no name")
+        kind = canonical_name(module, name)
+        if kind is None:
+            self.offend(f"{module}.{name}")
+        return Name(kind or "")
+
+    def offend(self, what: str) -> None:
+        self.offenders[_printable(what)] = None
+
+    def call(self, callee: object, arguments: tuple[object, ...]) -> object:
+        if not isinstance(callee, Name):
+            self.offend("a call of something that is not a named class")
+            return Made("", arguments)
+        if callee.kind == "builtins.getattr":
+            return self.get_attribute(arguments)
+        return Made(callee.kind, arguments)
+
+    def get_attribute(self, arguments: tuple[object, ...]) -> object:
+        subject, attribute = arguments if len(arguments) == 2 else (None, None)
+        if isinstance(subject, Name) and isinstance(attribute, str) and (subject.kind, attribute) == ALLOWED_GETATTR:
+            return Name("zoneinfo.ZoneInfo._unpickle")
+        self.offend("builtins.getattr")
+        return Made("", arguments)
+
+    def set_pairs(self, values: list[object]) -> None:
+        holder = self.top()
+        if isinstance(holder, Made):
+            holder = holder.pairs
+        if not isinstance(holder, Pairs) or len(values) % 2:
+            raise damaged("it sets a pair in something that holds none")
+        holder.pairs.extend(zip(values[::2], values[1::2], strict=True))
+
+    def add_items(self, values: list[object]) -> None:
+        holder = self.top()
+        if isinstance(holder, Made):
+            holder = holder.items
+        if not isinstance(holder, list):
+            raise damaged("it adds an item to something that holds none")
+        holder.extend(values)
+
+    def build(self) -> None:
+        state, holder = self.pop(), self.top()
+        if isinstance(holder, Name):
+            self.offend(f"a change of {holder.kind or 'a class'}")
+        elif not isinstance(holder, Made) or holder.state is not None:
+            raise damaged("it sets the state of something that has none")
+        else:
+            holder.state = state
+
+    def make_new(self, *, named: bool) -> None:
+        keywords = self.pop() if named else None
+        arguments = self.pop_tuple()
+        if isinstance(keywords, Pairs) and keywords.pairs:
+            raise damaged("it makes an object with named arguments")
+        self.stack.append(self.call(self.pop(), arguments))
+
+    def make_old(self) -> None:
+        values = self.pop_to_mark()
+        if not values:
+            raise damaged("it makes an object of no class")
+        self.stack.append(self.call(values[0], tuple(values[1:])))
+
+    def make_named(self, pair: object) -> None:
+        assert isinstance(pair, tuple)
+        self.stack.append(self.call(self.name(*pair), tuple(self.pop_to_mark())))
+
+    def push_global(self, pair: object) -> None:
+        assert isinstance(pair, tuple)
+        self.stack.append(self.name(*pair))
+
+    def push_stack_global(self) -> None:
+        name, module = self.pop(), self.pop()
+        self.stack.append(self.name(module, name))
+
+    def reduce(self) -> None:
+        arguments = self.pop_tuple()
+        self.stack.append(self.call(self.pop(), arguments))
+
+    def push_pairs(self, values: list[object]) -> None:
+        self.stack.append(Pairs())
+        self.set_pairs(values)
+
+    def push_set(self, values: list[object]) -> None:
+        made = Made("builtins.set", ())
+        made.items = values
+        self.stack.append(made)
+
+    def push_tuple(self, count: int) -> None:
+        values = [self.pop() for _ in range(count)]
+        self.stack.append(tuple(reversed(values)))
+
+    def set_one_pair(self) -> None:
+        value, key = self.pop(), self.pop()
+        self.set_pairs([key, value])
+
+    def add_one_item(self) -> None:
+        item = self.pop()
+        self.add_items([item])
+
+    def pop_or_unmark(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.pop_to_mark()
+
+    def check_protocol(self, version: object) -> None:
+        if not isinstance(version, int) or version > 5:
+            raise damaged(f"it is written in protocol {version}, and 5 is the newest there is")
+
+    def refuse_outside(self, what: str) -> NoReturn:
+        self.offend(what)
+        self.refuse_offenders()
+        raise AssertionError  # never reached
+
+
+def _printable(text: str) -> str:
+    """Shorten a name from the file and strip what does not belong into a message."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:100])
+
+
+_CONSTANTS: Final[dict[str, object]] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_LITERALS: Final = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES "
+    "BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8".split()
+)
+_IGNORED: Final = frozenset(["FRAME", "STOP"])
+_STEPS: Final[dict[str, Callable[[_Machine], object]]] = {
+    "MARK": _Machine.mark,
+    "POP": _Machine.pop_or_unmark,
+    "POP_MARK": _Machine.pop_to_mark,
+    "DUP": lambda machine: machine.stack.append(machine.top()),
+    "MEMOIZE": lambda machine: machine.remember(len(machine.memo)),
+    "EMPTY_LIST": lambda machine: machine.stack.append([]),
+    "EMPTY_DICT": lambda machine: machine.stack.append(Pairs()),
+    "EMPTY_SET": lambda machine: machine.push_set([]),
+    "LIST": lambda machine: machine.stack.append(machine.pop_to_mark()),
+    "TUPLE": lambda machine: machine.stack.append(tuple(machine.pop_to_mark())),
+    "DICT": lambda machine: machine.push_pairs(machine.pop_to_mark()),
+    "FROZENSET": lambda machine: machine.push_set(machine.pop_to_mark()),
+    "TUPLE1": lambda machine: machine.push_tuple(1),
+    "TUPLE2": lambda machine: machine.push_tuple(2),
+    "TUPLE3": lambda machine: machine.push_tuple(3),
+    "APPEND": _Machine.add_one_item,
+    "APPENDS": lambda machine: machine.add_items(machine.pop_to_mark()),
+    "ADDITEMS": lambda machine: machine.add_items(machine.pop_to_mark()),
+    "SETITEM": _Machine.set_one_pair,
+    "SETITEMS": lambda machine: machine.set_pairs(machine.pop_to_mark()),
+    "STACK_GLOBAL": _Machine.push_stack_global,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
+    "OBJ": _Machine.make_old,
+    "NEWOBJ": lambda machine: machine.make_new(named=False),
+    "NEWOBJ_EX": lambda machine: machine.make_new(named=True),
+    "BINPERSID": lambda machine: machine.refuse_outside("a reference to something outside the file"),
+}
+_STEPS_WITH_ARGUMENT: Final[dict[str, Callable[[_Machine, object], object]]] = {
+    "PUT": _Machine.remember,
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "GET": _Machine.recall,
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "GLOBAL": _Machine.push_global,
+    "INST": _Machine.make_named,
+    "PROTO": _Machine.check_protocol,
+    "PERSID": lambda machine, _: machine.refuse_outside("a reference to something outside the file"),
+    "EXT1": lambda machine, _: machine.refuse_outside("the extension registry"),
+    "EXT2": lambda machine, _: machine.refuse_outside("the extension registry"),
+    "EXT4": lambda machine, _: machine.refuse_outside("the extension registry"),
+}
