@@ -96,9 +96,9 @@ class _Machine:
     def follow(self, name: str, argument: object) -> None:
         self.opcodes_seen += 1
         if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
+            self.push(_CONSTANTS[name])
         elif name in _LITERALS:
-            self.stack.append(argument)
+            self.push(argument)
         elif name in _STEPS:
             _STEPS[name](self)
         elif name in _STEPS_WITH_ARGUMENT:
@@ -115,6 +115,9 @@ class _Machine:
             f"This pickle asks for more than plain data ({shown}{f' and {more} more' if more > 0 else ''}), "
             f"so it was not opened; {WAY_OUT}."
         )
+
+    def push(self, value: object) -> None:
+        self.stack.append(value)
 
     def pop(self) -> object:
         if not self.stack:
@@ -152,7 +155,7 @@ class _Machine:
     def recall(self, index: object) -> None:
         if not isinstance(index, int) or index not in self.memo:
             raise damaged(f"it uses value {index}, which it does not hold")
-        self.stack.append(self.memo[index])
+        self.push(self.memo[index])
 
     def name(self, module: object, name: object) -> Name:
         """Look a pair up in the table; an unknown one is noted, and the rest is read on so that all are named."""
@@ -172,7 +175,26 @@ class _Machine:
             return Made("", arguments)
         if callee.kind == "builtins.getattr":
             return self.get_attribute(arguments)
+        if callee.kind in ("copyreg._reconstructor", "copyreg.__newobj__"):
+            return self.make_through_copyreg(callee.kind, arguments)
         return Made(callee.kind, arguments)
+
+    def make_through_copyreg(self, how: str, arguments: tuple[object, ...]) -> Made:
+        """Make what protocols 0 and 1 write as a call: (class, base, what the base holds) or (class, *arguments)."""
+        cls, *rest = arguments or (None,)
+        if not isinstance(cls, Name):
+            raise damaged("it makes an object of no class")
+        if how == "copyreg.__newobj__":
+            return Made(cls.kind, tuple(rest))
+        made = Made(cls.kind, ())
+        held = rest[1] if len(rest) == 2 else None
+        if isinstance(held, Pairs):
+            made.pairs = held
+        elif isinstance(held, list):
+            made.items = held
+        elif held is not None:
+            made.arguments = (held,)
+        return made
 
     def get_attribute(self, arguments: tuple[object, ...]) -> object:
         subject, attribute = arguments if len(arguments) == 2 else (None, None)
@@ -211,42 +233,42 @@ class _Machine:
         arguments = self.pop_tuple()
         if isinstance(keywords, Pairs) and keywords.pairs:
             raise damaged("it makes an object with named arguments")
-        self.stack.append(self.call(self.pop(), arguments))
+        self.push(self.call(self.pop(), arguments))
 
     def make_old(self) -> None:
         values = self.pop_to_mark()
         if not values:
             raise damaged("it makes an object of no class")
-        self.stack.append(self.call(values[0], tuple(values[1:])))
+        self.push(self.call(values[0], tuple(values[1:])))
 
     def make_named(self, pair: object) -> None:
         assert isinstance(pair, tuple)
-        self.stack.append(self.call(self.name(*pair), tuple(self.pop_to_mark())))
+        self.push(self.call(self.name(*pair), tuple(self.pop_to_mark())))
 
     def push_global(self, pair: object) -> None:
         assert isinstance(pair, tuple)
-        self.stack.append(self.name(*pair))
+        self.push(self.name(*pair))
 
     def push_stack_global(self) -> None:
         name, module = self.pop(), self.pop()
-        self.stack.append(self.name(module, name))
+        self.push(self.name(module, name))
 
     def reduce(self) -> None:
         arguments = self.pop_tuple()
-        self.stack.append(self.call(self.pop(), arguments))
+        self.push(self.call(self.pop(), arguments))
 
     def push_pairs(self, values: list[object]) -> None:
-        self.stack.append(Pairs())
+        self.push(Pairs())
         self.set_pairs(values)
 
     def push_set(self, values: list[object]) -> None:
         made = Made("builtins.set", ())
         made.items = values
-        self.stack.append(made)
+        self.push(made)
 
     def push_tuple(self, count: int) -> None:
         values = [self.pop() for _ in range(count)]
-        self.stack.append(tuple(reversed(values)))
+        self.push(tuple(reversed(values)))
 
     def set_one_pair(self) -> None:
         value, key = self.pop(), self.pop()
@@ -287,13 +309,13 @@ _STEPS: Final[dict[str, Callable[[_Machine], object]]] = {
     "MARK": _Machine.mark,
     "POP": _Machine.pop_or_unmark,
     "POP_MARK": _Machine.pop_to_mark,
-    "DUP": lambda machine: machine.stack.append(machine.top()),
+    "DUP": lambda machine: machine.push(machine.top()),
     "MEMOIZE": lambda machine: machine.remember(len(machine.memo)),
-    "EMPTY_LIST": lambda machine: machine.stack.append([]),
-    "EMPTY_DICT": lambda machine: machine.stack.append(Pairs()),
+    "EMPTY_LIST": lambda machine: machine.push([]),
+    "EMPTY_DICT": lambda machine: machine.push(Pairs()),
     "EMPTY_SET": lambda machine: machine.push_set([]),
-    "LIST": lambda machine: machine.stack.append(machine.pop_to_mark()),
-    "TUPLE": lambda machine: machine.stack.append(tuple(machine.pop_to_mark())),
+    "LIST": lambda machine: machine.push(machine.pop_to_mark()),
+    "TUPLE": lambda machine: machine.push(tuple(machine.pop_to_mark())),
     "DICT": lambda machine: machine.push_pairs(machine.pop_to_mark()),
     "FROZENSET": lambda machine: machine.push_set(machine.pop_to_mark()),
     "TUPLE1": lambda machine: machine.push_tuple(1),

@@ -60,7 +60,7 @@ _MODULES: Final = {
         "BDay BusinessDay BusinessMonthBegin BusinessMonthEnd Day Hour Micro Milli Minute MonthBegin MonthEnd Nano "
         "QuarterBegin QuarterEnd Second Week YearBegin YearEnd"
     ),
-    "pandas._libs.tslibs.period": "Period",
+    "pandas._libs.tslibs.period": "Period __pyx_unpickle_PeriodMixin",
     "pandas._libs.tslibs.timedeltas": "Timedelta _timedelta_unpickle",
     "pandas._libs.tslibs.timestamps": "_unpickle_timestamp Timestamp",
     "pandas.arrays": (
@@ -100,6 +100,10 @@ _MODULES: Final = {
     "pandas.core.indexes.timedeltas": "TimedeltaIndex _new_TimedeltaIndex",
     "pandas.core.internals.managers": "BlockManager SingleBlockManager",
     "pandas.core.series": "Series",
+    "pandas.tseries.offsets": (
+        "BDay BusinessDay BusinessMonthBegin BusinessMonthEnd Day Hour Micro Milli Minute MonthBegin MonthEnd Nano "
+        "QuarterBegin QuarterEnd Second Week YearBegin YearEnd"
+    ),
     "pathlib": "PosixPath PurePosixPath PureWindowsPath WindowsPath",
     "pyarrow.lib": (
         "BooleanArray ChunkedArray _reconstruct_record_batch _reconstruct_table _restore_array binary binary_view bool8 "
