@@ -8,7 +8,7 @@ the modules that read texts from them.
 """
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from agnews_core.errors import DataError, UnsafePickleError
 from agnews_core.pickle_names import canonical_name
@@ -16,6 +16,7 @@ from agnews_core.pickle_opcodes import damaged, read_opcodes
 
 WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and upload that"
 MAX_OPEN_MARKS: Final = 1_000
+MAX_RECORDS: Final = 2_000_000
 MAX_NAMES_SHOWN: Final = 10
 
 # datetime columns in a zone name this one method; nothing else may be fetched from anything.
@@ -78,11 +79,6 @@ def read_record(data: bytes) -> object:
     return machine.pop()
 
 
-def is_inert(value: object) -> bool:
-    """Say whether a value is a list, dict record or other container rather than one plain value."""
-    return isinstance(value, list | tuple | Pairs | Made | Name)
-
-
 class _Machine:
     """A stack, a memo and the marks between them, as the pickle format has them."""
 
@@ -92,19 +88,14 @@ class _Machine:
         self.memo: dict[int, object] = {}
         self.offenders: dict[str, None] = {}  # a set that keeps its order
         self.opcodes_seen = 0
+        self.records_left = MAX_RECORDS
 
     def follow(self, name: str, argument: object) -> None:
         self.opcodes_seen += 1
-        if name in _CONSTANTS:
-            self.push(_CONSTANTS[name])
-        elif name in _LITERALS:
-            self.push(argument)
-        elif name in _STEPS:
-            _STEPS[name](self)
-        elif name in _STEPS_WITH_ARGUMENT:
-            _STEPS_WITH_ARGUMENT[name](self, argument)
-        elif name not in _IGNORED:
+        step = _STEPS.get(name)
+        if step is None:
             raise damaged(f"the opcode {name} has no place in a file")
+        step(self, argument)
 
     def refuse_offenders(self) -> None:
         if not self.offenders:
@@ -117,6 +108,13 @@ class _Machine:
         )
 
     def push(self, value: object) -> None:
+        self.stack.append(value)
+
+    def push_new(self, value: object) -> None:
+        """Push something that takes more room in memory than in the file."""
+        self.records_left -= 1
+        if self.records_left < 0:
+            raise DataError(f"This pickle holds more than {MAX_RECORDS:,} lists and records; save the texts in smaller parts.")
         self.stack.append(value)
 
     def pop(self) -> object:
@@ -228,26 +226,17 @@ class _Machine:
         else:
             holder.state = state
 
-    def make_new(self, *, named: bool) -> None:
-        keywords = self.pop() if named else None
-        arguments = self.pop_tuple()
-        if isinstance(keywords, Pairs) and keywords.pairs:
+    def make_with_keywords(self) -> None:
+        keywords = self.pop()
+        if not isinstance(keywords, Pairs) or keywords.pairs:  # what holds texts is never made so
             raise damaged("it makes an object with named arguments")
-        self.push(self.call(self.pop(), arguments))
+        self.reduce()
 
     def make_old(self) -> None:
         values = self.pop_to_mark()
         if not values:
             raise damaged("it makes an object of no class")
-        self.push(self.call(values[0], tuple(values[1:])))
-
-    def make_named(self, pair: object) -> None:
-        assert isinstance(pair, tuple)
-        self.push(self.call(self.name(*pair), tuple(self.pop_to_mark())))
-
-    def push_global(self, pair: object) -> None:
-        assert isinstance(pair, tuple)
-        self.push(self.name(*pair))
+        self.push_new(self.call(values[0], tuple(values[1:])))
 
     def push_stack_global(self) -> None:
         name, module = self.pop(), self.pop()
@@ -255,28 +244,20 @@ class _Machine:
 
     def reduce(self) -> None:
         arguments = self.pop_tuple()
-        self.push(self.call(self.pop(), arguments))
+        self.push_new(self.call(self.pop(), arguments))
 
     def push_pairs(self, values: list[object]) -> None:
-        self.push(Pairs())
+        self.push_new(Pairs())
         self.set_pairs(values)
 
     def push_set(self, values: list[object]) -> None:
         made = Made("builtins.set", ())
         made.items = values
-        self.push(made)
+        self.push_new(made)
 
     def push_tuple(self, count: int) -> None:
         values = [self.pop() for _ in range(count)]
-        self.push(tuple(reversed(values)))
-
-    def set_one_pair(self) -> None:
-        value, key = self.pop(), self.pop()
-        self.set_pairs([key, value])
-
-    def add_one_item(self) -> None:
-        item = self.pop()
-        self.add_items([item])
+        self.push_new(tuple(reversed(values)))
 
     def pop_or_unmark(self) -> None:
         if self.stack:
@@ -299,53 +280,61 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:100])
 
 
-_CONSTANTS: Final[dict[str, object]] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_LITERALS: Final = frozenset(
+def _outside(what: str) -> "_Step":
+    return lambda machine, _: machine.refuse_outside(what)
+
+
+_Step: TypeAlias = Callable[[_Machine, Any], object]
+_LITERALS: Final = (
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES "
-    "BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8".split()
+    "BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8"
 )
-_IGNORED: Final = frozenset(["FRAME", "STOP"])
-_STEPS: Final[dict[str, Callable[[_Machine], object]]] = {
-    "MARK": _Machine.mark,
-    "POP": _Machine.pop_or_unmark,
-    "POP_MARK": _Machine.pop_to_mark,
-    "DUP": lambda machine: machine.push(machine.top()),
-    "MEMOIZE": lambda machine: machine.remember(len(machine.memo)),
-    "EMPTY_LIST": lambda machine: machine.push([]),
-    "EMPTY_DICT": lambda machine: machine.push(Pairs()),
-    "EMPTY_SET": lambda machine: machine.push_set([]),
-    "LIST": lambda machine: machine.push(machine.pop_to_mark()),
-    "TUPLE": lambda machine: machine.push(tuple(machine.pop_to_mark())),
-    "DICT": lambda machine: machine.push_pairs(machine.pop_to_mark()),
-    "FROZENSET": lambda machine: machine.push_set(machine.pop_to_mark()),
-    "TUPLE1": lambda machine: machine.push_tuple(1),
-    "TUPLE2": lambda machine: machine.push_tuple(2),
-    "TUPLE3": lambda machine: machine.push_tuple(3),
-    "APPEND": _Machine.add_one_item,
-    "APPENDS": lambda machine: machine.add_items(machine.pop_to_mark()),
-    "ADDITEMS": lambda machine: machine.add_items(machine.pop_to_mark()),
-    "SETITEM": _Machine.set_one_pair,
-    "SETITEMS": lambda machine: machine.set_pairs(machine.pop_to_mark()),
-    "STACK_GLOBAL": _Machine.push_stack_global,
-    "REDUCE": _Machine.reduce,
-    "BUILD": _Machine.build,
-    "OBJ": _Machine.make_old,
-    "NEWOBJ": lambda machine: machine.make_new(named=False),
-    "NEWOBJ_EX": lambda machine: machine.make_new(named=True),
-    "BINPERSID": lambda machine: machine.refuse_outside("a reference to something outside the file"),
-}
-_STEPS_WITH_ARGUMENT: Final[dict[str, Callable[[_Machine, object], object]]] = {
+_STEPS: Final[dict[str, _Step]] = {
+    **dict.fromkeys(_LITERALS.split(), _Machine.push),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "EMPTY_LIST": lambda machine, _: machine.push_new([]),
+    "EMPTY_DICT": lambda machine, _: machine.push_new(Pairs()),
+    "EMPTY_SET": lambda machine, _: machine.push_set([]),
+    "MARK": lambda machine, _: machine.mark(),
+    "POP": lambda machine, _: machine.pop_or_unmark(),
+    "POP_MARK": lambda machine, _: machine.pop_to_mark(),
+    "DUP": lambda machine, _: machine.push(machine.top()),
+    "LIST": lambda machine, _: machine.push_new(machine.pop_to_mark()),
+    "TUPLE": lambda machine, _: machine.push_new(tuple(machine.pop_to_mark())),
+    "DICT": lambda machine, _: machine.push_pairs(machine.pop_to_mark()),
+    "FROZENSET": lambda machine, _: machine.push_set(machine.pop_to_mark()),
+    "TUPLE1": lambda machine, _: machine.push_tuple(1),
+    "TUPLE2": lambda machine, _: machine.push_tuple(2),
+    "TUPLE3": lambda machine, _: machine.push_tuple(3),
+    "APPEND": lambda machine, _: machine.add_items([machine.pop()]),
+    "APPENDS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
+    "ADDITEMS": lambda machine, _: machine.add_items(machine.pop_to_mark()),
+    "SETITEM": lambda machine, _: machine.set_pairs([machine.pop(), machine.pop()][::-1]),
+    "SETITEMS": lambda machine, _: machine.set_pairs(machine.pop_to_mark()),
+    "MEMOIZE": lambda machine, _: machine.remember(len(machine.memo)),
     "PUT": _Machine.remember,
     "BINPUT": _Machine.remember,
     "LONG_BINPUT": _Machine.remember,
     "GET": _Machine.recall,
     "BINGET": _Machine.recall,
     "LONG_BINGET": _Machine.recall,
-    "GLOBAL": _Machine.push_global,
-    "INST": _Machine.make_named,
+    "GLOBAL": lambda machine, pair: machine.push(machine.name(*pair)),
+    "STACK_GLOBAL": lambda machine, _: machine.push_stack_global(),
+    "REDUCE": lambda machine, _: machine.reduce(),
+    "BUILD": lambda machine, _: machine.build(),
+    "INST": lambda machine, pair: machine.push_new(machine.call(machine.name(*pair), tuple(machine.pop_to_mark()))),
+    "OBJ": lambda machine, _: machine.make_old(),
+    "NEWOBJ": lambda machine, _: machine.reduce(),
+    "NEWOBJ_EX": lambda machine, _: machine.make_with_keywords(),
     "PROTO": _Machine.check_protocol,
-    "PERSID": lambda machine, _: machine.refuse_outside("a reference to something outside the file"),
-    "EXT1": lambda machine, _: machine.refuse_outside("the extension registry"),
-    "EXT2": lambda machine, _: machine.refuse_outside("the extension registry"),
-    "EXT4": lambda machine, _: machine.refuse_outside("the extension registry"),
+    "FRAME": lambda machine, _: None,
+    "STOP": lambda machine, _: None,
+    "PERSID": _outside("a reference to something outside the file"),
+    "BINPERSID": _outside("a reference to something outside the file"),
+    "EXT1": _outside("the extension registry"),
+    "EXT2": _outside("the extension registry"),
+    "EXT4": _outside("the extension registry"),
 }

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from agnews_core.errors import DataError
 
-MAX_OPCODES: Final = 50_000_000
+MAX_OPCODES: Final = 20_000_000
 # The longest number that is still a number somebody meant: numpy and pandas write none above 16 bytes.
 MAX_NUMBER_BYTES: Final = 64
 

@@ -103,8 +103,7 @@ def _read_single(record: object, budget: Budget) -> Column | None:
         return read_dataset_column(record, budget)
     if is_series(record):
         return None if _is_grid(record) else read_series(record)
-    pairs = _pairs_of(record)
-    rows = [value for _, value in pairs] if pairs and all(isinstance(key, int) for key, _ in pairs) else _rows_of(record)
+    rows = _rows_of(record)
     if rows is None or any(_is_row_of_columns(row) for row in rows[:1]):
         return None
     return Column("", "objects", lambda: map(as_row, rows))
@@ -123,10 +122,10 @@ def _read_columns(record: object, column: str | None, budget: Budget) -> list[Co
     if is_made(record, *_STREAMS):
         raise DataError(STREAMED)
     pairs, rows = _pairs_of(record), _rows_of(record)
-    if pairs is not None:
-        return [_read_member(_to_name(key), value, budget) for key, value in pairs]
     if rows is not None:
         return _read_records(rows)
+    if pairs is not None:
+        return [_read_member(_to_name(key), value, budget) for key, value in pairs]
     raise DataError(f"This pickle holds {_describe(record)}, not a list or table of texts; {WAY_OUT}.")
 
 
@@ -189,8 +188,12 @@ def _pairs_of(record: object) -> list[tuple[object, object]] | None:
 
 
 def _rows_of(record: object) -> Sequence[object] | None:
+    """Return the rows of anything that is a list, or a dict from row numbers to rows, in file order."""
     if isinstance(record, list | tuple):
         return record
+    pairs = _pairs_of(record)
+    if pairs and all(isinstance(key, int) for key, _ in pairs):
+        return [value for _, value in pairs]
     return record.items if is_made(record, "collections.deque") else None
 
 

@@ -4,6 +4,7 @@ The same for every kind of upload: a reader hands over columns, this module choo
 knows nothing of file formats.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -42,7 +43,12 @@ class Budget:
     def metered(self, rows: Iterable[object]) -> Iterator[object]:
         """Pass rows on, each paid for."""
         for row in rows:
-            self.spend(ROW_COST_BYTES + (len(row) if isinstance(row, str | bytes | memoryview) else 0))
+            cost = ROW_COST_BYTES
+            if isinstance(row, str | bytes):
+                cost = sys.getsizeof(row)
+            elif isinstance(row, memoryview):
+                cost += len(row)
+            self.spend(cost)
             yield row
 
 
