@@ -16,7 +16,13 @@ ALWAYS_ALLOWED_BYTES: Final = 32 * 2**20
 # An xz file names the memory it wants; the strongest setting wants 65 MB.
 XZ_MEMORY_BYTES: Final = 128 * 2**20
 
-_STARTS: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd"}
+_STARTS: Final = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 
 
 def unwrap(data: bytes, *, max_bytes: int) -> tuple[bytes, str | None]:
@@ -29,7 +35,9 @@ def unwrap(data: bytes, *, max_bytes: int) -> tuple[bytes, str | None]:
     if name is None:
         return data, None
     if name == "zstd":
-        raise DataError("This file is compressed with zstd, which is not read here; save it with gzip or without compression.")
+        raise DataError(
+            "This file is compressed with zstd, which is not read here; save it with gzip or without compression."
+        )
     limit_bytes = min(max_bytes, max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * len(data)))
     try:
         return _unwrap_known(data, name, limit_bytes), name
@@ -77,4 +85,6 @@ def _unwrap_zip(data: bytes, limit_bytes: int) -> bytes:
 
 def _check_size(size_bytes: int, limit_bytes: int) -> None:
     if size_bytes > limit_bytes:
-        raise DataError(f"This compressed file expands to more than {limit_bytes // 2**20:,} MB; upload it in smaller parts.")
+        raise DataError(
+            f"This compressed file expands to more than {limit_bytes // 2**20:,} MB; upload it in smaller parts."
+        )

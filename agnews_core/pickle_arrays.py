@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_machine import Made
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_values import as_bytes, as_int, as_list, as_row, is_made, is_name, read_dtype, read_text_bytes
 

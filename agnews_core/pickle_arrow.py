@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agnews_core.pickle_machine import Made
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_values import as_bytes, as_int, as_list, is_made
 from agnews_core.text_columns import Column
@@ -123,14 +123,16 @@ def _read_array(record: object) -> ArrowArray:
     if not is_made(parts[0], "pyarrow.dictionary"):
         return array
     dictionary = _read_parts(parts[6] if len(parts) == 7 else None)
-    if is_made(dictionary[0], "pyarrow.dictionary"):  # would let a file nest as deep as it likes; Arrow's writers make none
+    # Would let a file nest as deep as it likes; Arrow's own writers make none.
+    if is_made(dictionary[0], "pyarrow.dictionary"):
         raise damaged("a dictionary lies in a dictionary")
     return replace(array, dictionary=_make_array(dictionary))
 
 
 def _read_parts(record: object) -> Sequence[object]:
     parts = as_list(record, "an Arrow array")
-    if len(parts) not in (6, 7):  # type, length, number of nulls, offset, buffers, children, dictionary where there is one
+    # type, length, number of nulls, offset, buffers, children, and a dictionary where there is one
+    if len(parts) not in (6, 7):
         raise damaged("an Arrow array lacks parts")
     return parts
 

@@ -5,7 +5,7 @@ Since pandas 1.3 the blocks are arguments of a BlockManager; before, they were i
 
 from collections.abc import Sequence
 
-from agnews_core.pickle_machine import Made, Pairs
+from agnews_core.pickle_records import Made, Pairs
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_values import as_list, as_state, is_made
 
@@ -23,7 +23,9 @@ def read_blocks(record: Made) -> tuple[Sequence[object], list[tuple[object, obje
     blocks, axes = manager.arguments
     if is_made(blocks, "pandas._unpickle_block"):  # a series: one block, one axis
         return [axes], [_read_block(blocks)]
-    return as_list(axes, "the axes of a table"), [_read_block(block) for block in as_list(blocks, "the blocks of a table")]
+    return as_list(axes, "the axes of a table"), [
+        _read_block(block) for block in as_list(blocks, "the blocks of a table")
+    ]
 
 
 def _read_block(record: object) -> tuple[object, object]:

@@ -1,7 +1,8 @@
 """Reads Hugging Face Datasets out of a pickle's records, datasets 1.18 to 5.2.
 
-A Dataset holds its rows in a table and, once it was shuffled, selected or filtered, the row numbers in the order that the
-user sees ("_indices"). A table that was loaded from files holds only their paths, so its rows are not in the pickle.
+A Dataset holds its rows in a table and, once it was shuffled, selected or filtered, the row numbers in the order that
+the user sees ("_indices"). A table that was loaded from files holds only their paths, so its rows are not in the
+pickle.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,14 @@ from typing import Final
 
 from agnews_core.errors import DataError
 from agnews_core.pickle_arrow import read_table
-from agnews_core.pickle_machine import Made
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_values import as_list, as_state, is_made
 from agnews_core.text_columns import ROW_COST_BYTES, Budget, Column
 
 ON_DISK: Final = (
-    "This pickled Dataset only points to files on the computer it was made on; save one that holds its rows, with these two "
-    "lines of Python:\n"
+    "This pickled Dataset only points to files on the computer it was made on; save one that holds its rows, with "
+    "these two lines of Python:\n"
     "dataset = datasets.Dataset.from_dict(dataset.to_dict())\n"
     "pandas.to_pickle(dataset, 'texts.pkl')"
 )

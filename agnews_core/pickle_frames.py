@@ -8,7 +8,7 @@ from typing import Final
 
 from agnews_core.pickle_arrays import NumpyArray, is_array, read_array, read_elements, read_integers, read_row
 from agnews_core.pickle_blocks import read_blocks
-from agnews_core.pickle_machine import Made
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_series import index_parts, read_categories, read_series
 from agnews_core.pickle_values import as_list, is_made

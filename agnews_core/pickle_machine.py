@@ -1,10 +1,10 @@
 """Follows a pickle's opcodes without making any of the objects that it describes.
 
 What comes out is made of Python's own str, int, float, bool, None, bytes views, lists and tuples, and of three inert
-records: a `Name` where the pickle names a class or function, a `Made` where it calls or builds something, a `Pairs` where
-it makes a dict. Nothing is imported, looked up in a module or called, so there is no class that could be changed and no
-`__setstate__` that could replay a program. Which names are allowed is `pickle_names`; what the records mean is left to
-the modules that read texts from them.
+records: a `Name` where the pickle names a class or function, a `Made` where it calls or builds something, a `Pairs`
+where it makes a dict. Nothing is imported, looked up in a module or called, so there is no class that could be changed
+and no `__setstate__` that could replay a program. Which names are allowed is `pickle_names`; what the records mean is
+left to the modules that read texts from them.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from agnews_core.errors import DataError, UnsafePickleError
 from agnews_core.pickle_names import canonical_name
 from agnews_core.pickle_opcodes import damaged, read_opcodes
+from agnews_core.pickle_records import Made, Name, Pairs
 
 WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and upload that"
 MAX_OPEN_MARKS: Final = 1_000
@@ -21,44 +22,6 @@ MAX_NAMES_SHOWN: Final = 10
 
 # datetime columns in a zone name this one method; nothing else may be fetched from anything.
 ALLOWED_GETATTR: Final = ("zoneinfo.ZoneInfo", "_unpickle")
-
-
-class Name:
-    """A class or function that the pickle names, as a note and no more."""
-
-    __slots__ = ("kind",)
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-
-class Pairs:
-    """A pickled dict: its pairs in file order. Keys are not hashed, since a hostile key may take ages to."""
-
-    __slots__ = ("_by_text", "pairs")
-
-    def __init__(self) -> None:
-        self.pairs: list[tuple[object, object]] = []
-        self._by_text: dict[str, object] | None = None
-
-    def by_text(self) -> dict[str, object]:
-        """Return the pairs whose key is a str, the last one where a key is repeated."""
-        if self._by_text is None:
-            self._by_text = {key: value for key, value in self.pairs if isinstance(key, str)}
-        return self._by_text
-
-
-class Made:
-    """What the pickle would have made by calling `kind` with `arguments`, and then filled."""
-
-    __slots__ = ("arguments", "items", "kind", "pairs", "state")
-
-    def __init__(self, kind: str, arguments: tuple[object, ...]) -> None:
-        self.kind = kind
-        self.arguments = arguments
-        self.state: object = None
-        self.items: list[object] = []
-        self.pairs = Pairs()
 
 
 def read_record(data: bytes) -> object:
@@ -114,7 +77,9 @@ class _Machine:
         """Push something that takes more room in memory than in the file."""
         self.records_left -= 1
         if self.records_left < 0:
-            raise DataError(f"This pickle holds more than {MAX_RECORDS:,} lists and records; save the texts in smaller parts.")
+            raise DataError(
+                f"This pickle holds more than {MAX_RECORDS:,} lists and records; save the texts in smaller parts."
+            )
         self.stack.append(value)
 
     def pop(self) -> object:
@@ -286,8 +251,8 @@ def _outside(what: str) -> "_Step":
 
 _Step: TypeAlias = Callable[[_Machine, Any], object]
 _LITERALS: Final = (
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES "
-    "BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8"
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES "
+    "SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8"
 )
 _STEPS: Final[dict[str, _Step]] = {
     **dict.fromkeys(_LITERALS.split(), _Machine.push),

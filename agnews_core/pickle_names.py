@@ -1,7 +1,7 @@
 """The exact names of classes and functions that honest pickles of texts hold; nothing else is let through.
 
-Each line is a module and the names in it, taken from pickles that datasets 1.18 to 5.2, pandas 1.0 to 3.1, numpy 1.18 to
-2.4 and pyarrow 3 to 26 wrote. None is ever imported: a name only says how a record is to be read. The same thing has
+Each line is a module and the names in it, taken from pickles that datasets 1.18 to 5.2, pandas 1.0 to 3.1, numpy 1.18
+to 2.4 and pyarrow 3 to 26 wrote. None is ever imported: a name only says how a record is to be read. The same thing has
 moved between modules over the years, so it is known by its library and its last name, "pandas.DataFrame".
 """
 
@@ -35,8 +35,8 @@ _MODULES: Final = {
     "decimal": "Decimal",
     "fractions": "Fraction",
     "numpy": (
-        "bool bool_ bytes_ datetime64 dtype float16 float32 float64 int16 int32 int64 int8 ndarray object_ str_ timedelta64 "
-        "uint16 uint32 uint64 uint8"
+        "bool bool_ bytes_ datetime64 dtype float16 float32 float64 int16 int32 int64 int8 ndarray object_ str_ "
+        "timedelta64 uint16 uint32 uint64 uint8"
     ),
     "numpy._core._internal": "_convert_to_stringdtype_kwargs",
     "numpy._core.multiarray": "_reconstruct scalar",
@@ -46,9 +46,9 @@ _MODULES: Final = {
     "numpy.core.numeric": "_frombuffer",
     "pandas": (
         "ArrowDtype BooleanDtype Categorical CategoricalDtype CategoricalIndex DataFrame DatetimeIndex DatetimeTZDtype "
-        "Float32Dtype Float64Dtype Index Int16Dtype Int32Dtype Int64Dtype Int8Dtype Interval IntervalDtype IntervalIndex "
-        "MultiIndex NA NaT Period PeriodDtype PeriodIndex RangeIndex Series SparseDtype StringDtype Timedelta "
-        "TimedeltaIndex Timestamp UInt16Dtype UInt32Dtype UInt64Dtype UInt8Dtype"
+        "Float32Dtype Float64Dtype Index Int16Dtype Int32Dtype Int64Dtype Int8Dtype Interval IntervalDtype "
+        "IntervalIndex MultiIndex NA NaT Period PeriodDtype PeriodIndex RangeIndex Series SparseDtype StringDtype "
+        "Timedelta TimedeltaIndex Timestamp UInt16Dtype UInt32Dtype UInt64Dtype UInt8Dtype"
     ),
     "pandas._libs.arrays": "__pyx_unpickle_NDArrayBacked",
     "pandas._libs.internals": "BlockPlacement _unpickle_block",
@@ -106,10 +106,10 @@ _MODULES: Final = {
     ),
     "pathlib": "PosixPath PurePosixPath PureWindowsPath WindowsPath",
     "pyarrow.lib": (
-        "BooleanArray ChunkedArray _reconstruct_record_batch _reconstruct_table _restore_array binary binary_view bool8 "
-        "chunked_array decimal128 decimal256 decimal32 decimal64 dense_union dictionary duration field fixed_size_binary "
-        "large_binary large_list large_list_view large_string list_ list_view map_ month_day_nano_interval "
-        "opaque py_buffer run_end_encoded schema sparse_union string string_view struct time32 time64 timestamp "
+        "BooleanArray ChunkedArray _reconstruct_record_batch _reconstruct_table _restore_array binary binary_view "
+        "bool8 chunked_array decimal128 decimal256 decimal32 decimal64 dense_union dictionary duration field "
+        "fixed_size_binary large_binary large_list large_list_view large_string list_ list_view map_ "
+        "month_day_nano_interval opaque py_buffer run_end_encoded schema sparse_union string string_view struct time32 time64 timestamp "
         "type_for_alias uuid"
     ),
     "pytz": "_UTC _p timezone",

@@ -1,7 +1,7 @@
 """Reads the opcodes of a pickle one by one, with every length checked against the file before it is used.
 
-Knows how each opcode stores its argument (taken from `pickletools`, the standard library's own description), and nothing
-of what an opcode does: see `pickle_machine`.
+Knows how each opcode stores its argument (taken from `pickletools`, the standard library's own description), and
+nothing of what an opcode does: see `pickle_machine`.
 """
 
 import codecs
@@ -191,5 +191,5 @@ _READERS: Final[dict[str, Callable[[memoryview, int], Argument]]] = {
 # byte -> (name, how its argument is read), or None where the byte is no opcode
 _OPCODES: Final = [
     (known.name, _READERS[known.arg.name] if known.arg else None) if known else None
-    for known in (pickletools.code2op.get(chr(byte)) for byte in range(256))
+    for known in map({ord(opcode.code): opcode for opcode in pickletools.opcodes}.get, range(256))
 ]

@@ -1,7 +1,7 @@
 """Reads one column out of a pickle's records: a Series, an Index, or an array of numpy, pandas or pyarrow.
 
-pandas has pickled its arrays in three ways: their attributes alone, `__pyx_unpickle_NDArrayBacked` with a tuple of state,
-and, for Arrow, the Arrow array itself among the attributes.
+pandas has pickled its arrays in three ways: their attributes alone, `__pyx_unpickle_NDArrayBacked` with a tuple of
+state, and, for Arrow, the Arrow array itself among the attributes.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from typing import Final, TypeGuard
 from agnews_core.pickle_arrays import is_array, read_array, read_column, read_elements, read_integers
 from agnews_core.pickle_arrow import is_arrow, make_column
 from agnews_core.pickle_blocks import read_blocks
-from agnews_core.pickle_machine import Made, Name, Pairs
+from agnews_core.pickle_records import Made, Name, Pairs
 from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_values import as_list, as_state, is_made, is_name
+from agnews_core.pickle_values import as_state, is_made, is_name
 from agnews_core.text_columns import Column
 
 _INDEX_MAKERS: Final = (
@@ -22,7 +22,11 @@ _INDEX_MAKERS: Final = (
     "pandas._new_TimedeltaIndex",
     "pandas._new_IntervalIndex",
 )
-_ARROW_ARRAYS: Final = ("pandas.ArrowStringArray", "pandas.ArrowStringArrayNumpySemantics", "pandas.ArrowExtensionArray")
+_ARROW_ARRAYS: Final = (
+    "pandas.ArrowStringArray",
+    "pandas.ArrowStringArrayNumpySemantics",
+    "pandas.ArrowExtensionArray",
+)
 _NUMPY_ARRAYS: Final = ("pandas.StringArray", "pandas.PandasArray", "pandas.NumpyExtensionArray")
 _BACKED: Final = "pandas.__pyx_unpickle_NDArrayBacked"
 

@@ -7,7 +7,7 @@ import math
 import struct
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_machine import Made, Name, Pairs
+from agnews_core.pickle_records import Made, Name, Pairs
 from agnews_core.pickle_opcodes import damaged
 
 _MISSING_KINDS: Final = frozenset(["pandas.NA", "pandas.NaT", "pandas._nat_unpickle", "pandas.__nat_unpickle"])
@@ -112,7 +112,11 @@ def _as_scalar(record: Made) -> object:
     if dtype.startswith("S"):
         return memoryview(raw.tobytes().rstrip(b"\0"))
     layout = _FLOAT_LAYOUTS.get(dtype)
-    if layout and len(raw) == struct.calcsize(layout) and math.isnan(struct.unpack(">" + layout if big_endian else "<" + layout, raw)[0]):
+    if (
+        layout
+        and len(raw) == struct.calcsize(layout)
+        and math.isnan(struct.unpack(">" + layout if big_endian else "<" + layout, raw)[0])
+    ):
         return None
     return record
 

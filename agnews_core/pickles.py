@@ -4,8 +4,8 @@
           -> pickle_datasets | pickle_frames | pickle_series | pickle_arrow | pickle_arrays -> columns
           -> text_columns -> list[str]
 
-No class or function that a pickle names is ever imported, let alone called, and no list of safe classes is relied on: the
-names only say how the bytes beside them are laid out. This module decides what kind of thing a record is. It limits
+No class or function that a pickle names is ever imported, let alone called, and no list of safe classes is relied on:
+the names only say how the bytes beside them are laid out. This module decides what kind of thing a record is. It limits
 what a file may make of itself, but not how long that may take: `uploads` runs it in a process of its own for that.
 """
 
@@ -20,7 +20,8 @@ from agnews_core.pickle_arrow import read_table
 from agnews_core.pickle_datasets import STREAMED, read_dataset
 from agnews_core.pickle_datasets import read_column as read_dataset_column
 from agnews_core.pickle_frames import read_frame
-from agnews_core.pickle_machine import WAY_OUT, Made, Pairs, read_record
+from agnews_core.pickle_machine import WAY_OUT, read_record
+from agnews_core.pickle_records import Made, Pairs
 from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_series import is_series, read_series
 from agnews_core.pickle_values import as_row, as_state, is_made
@@ -39,8 +40,9 @@ def read_texts(
 ) -> list[str]:
     """Return the texts that a pickle holds, in the order that its maker saw them.
 
-    Read are lists, tuples, arrays, Series and Arrow arrays of str; lists of dicts, dicts of lists, DataFrames, Arrow tables,
-    `datasets.Dataset` and `DatasetDict`; each in any pickle protocol, also compressed with gzip, bz2, xz or zip.
+    Read are lists, tuples, arrays, Series and Arrow arrays of str; lists of dicts, dicts of lists, DataFrames, Arrow
+    tables, `datasets.Dataset` and `DatasetDict`; each in any pickle protocol, also compressed with gzip, bz2, xz or
+    zip.
 
     Args:
         data: the file.
@@ -66,7 +68,9 @@ def read_pickle(data: bytes, *, column: str | None, split: str | None, missing: 
         raise damaged("a number in it is out of bounds") from error
 
 
-def choose_from_record(record: object, size_bytes: int, *, column: str | None, split: str | None, missing: Missing) -> Texts:
+def choose_from_record(
+    record: object, size_bytes: int, *, column: str | None, split: str | None, missing: Missing
+) -> Texts:
     """Return the texts of a record: what a pickle held, or plain lists and `Pairs` of the same shape."""
     budget = Budget(size_bytes)
     record = _choose_split(record, split)
@@ -91,7 +95,9 @@ def _choose_split(record: object, split: str | None) -> object:
     splits = {_to_name(key): value for key, value in pairs}
     names = ", ".join(repr(name) for name in list(splits)[:MAX_SPLITS_SHOWN])
     if split is None and len(splits) != 1:
-        raise DataError(f"This file has {len(splits)} splits; choose one of {names}." if splits else "This file has no rows.")
+        raise DataError(
+            f"This file has {len(splits)} splits; choose one of {names}." if splits else "This file has no rows."
+        )
     if split is not None and split not in splits:
         raise DataError(f"This file has no split {split!r}; choose one of {names}.")
     return splits[split] if split is not None else next(iter(splits.values()))
@@ -173,7 +179,9 @@ def _pairs_by_name(row: object) -> dict[str, object]:
         return {_to_name(key): value for key, value in pairs}
     if isinstance(row, list | tuple):
         return {str(position): value for position, value in enumerate(row)}
-    raise DataError(f"Some rows of this file are dicts or lists, and others are {_describe(row)}; save rows of one kind.")
+    raise DataError(
+        f"Some rows of this file are dicts or lists, and others are {_describe(row)}; save rows of one kind."
+    )
 
 
 def _is_row_of_columns(row: object) -> bool:

@@ -29,21 +29,23 @@ def leave_network() -> None:
     """Move to a network namespace without any network, where the system allows it; elsewhere do nothing."""
     if not sys.platform.startswith("linux"):
         return
-    import ctypes  # noqa: PLC0415 - of use here only
+    import ctypes
 
     ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK)  # returns -1 where it is not allowed
 
 
 def _lower(name: str, wanted: int, grace: int = 0) -> None:
     try:
-        import resource  # noqa: PLC0415 - not there on Windows
+        import resource
     except ImportError:
         return
     which = getattr(resource, name, None)
     if which is None:
         return
     allowed = resource.getrlimit(which)[1]
-    soft, hard = (number if allowed == resource.RLIM_INFINITY else min(number, allowed) for number in (wanted, wanted + grace))
+    soft, hard = (
+        number if allowed == resource.RLIM_INFINITY else min(number, allowed) for number in (wanted, wanted + grace)
+    )
     try:
         resource.setrlimit(which, (soft, hard))
     except (OSError, ValueError):  # macOS refuses some of them

@@ -36,8 +36,8 @@ class Budget:
         self.left_bytes -= size_bytes
         if self.left_bytes < 0:
             raise DataError(
-                f"The texts in this file come to more than {self.limit_bytes // 2**20:,} MB, far more than the file itself; "
-                "save them in smaller parts."
+                f"The texts in this file come to more than {self.limit_bytes // 2**20:,} MB, far more than the file "
+                "itself; save them in smaller parts."
             )
 
     def metered(self, rows: Iterable[object]) -> Iterator[object]:
@@ -58,7 +58,8 @@ class Column:
 
     Attributes:
         name: what the file calls it.
-        holds: "text"; "bytes"; "objects" where only a look at the rows tells; or what it holds instead, such as "int64".
+        holds: "text"; "bytes"; "objects" where only a look at the rows tells; or what it holds instead, such as
+        "int64".
         rows: starts reading; gives str, bytes or memoryview, None where a row is missing, or anything else.
     """
 
@@ -87,7 +88,9 @@ def choose_texts(columns: Sequence[Column], *, column: str | None, missing: Miss
     if column is not None:
         chosen = [one for one in columns if one.name == column]
         if len(chosen) != 1:
-            raise DataError(f"There is {'more than one' if chosen else 'no'} column {column!r} in this file; {_list(columns)}")
+            raise DataError(
+                f"There is {'more than one' if chosen else 'no'} column {column!r} in this file; {_list(columns)}"
+            )
         return Texts(read_column(chosen[0], missing=missing, budget=budget), column)
     meant = _named(columns, "text") or _only_text(columns, budget)
     if meant is not None:
@@ -130,7 +133,9 @@ def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -
         else:
             wrong.append(number)
     if wrong:
-        raise DataError(f"{_name_rows(wrong)} something else than a text; keep only texts in this column, or choose another one.")
+        raise DataError(
+            f"{_name_rows(wrong)} something else than a text; keep only texts in this column, or choose another one."
+        )
     if without and missing == "refuse":
         raise DataError(f"{_name_rows(without)} no text; remove such rows, or choose to keep them as empty texts.")
     return without_surrogates(texts)
@@ -154,7 +159,9 @@ def _decode(row: bytes | memoryview, number: int) -> str:
     try:
         return str(row, "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"Row {number} (counting from 0) holds bytes that are not UTF-8 text; save texts instead.") from error
+        raise DataError(
+            f"Row {number} (counting from 0) holds bytes that are not UTF-8 text; save texts instead."
+        ) from error
 
 
 def _named(columns: Sequence[Column], name: str) -> Column | None:
@@ -193,7 +200,9 @@ def _join(title: Column, description: Column, *, missing: Missing, budget: Budge
     titles = read_column(title, missing=missing, budget=budget)
     descriptions = read_column(description, missing=missing, budget=budget)
     if len(titles) != len(descriptions):
-        raise DataError(f"{_quote(title.name)} has {len(titles):,} rows and {_quote(description.name)} {len(descriptions):,}.")
+        raise DataError(
+            f"{_quote(title.name)} has {len(titles):,} rows and {_quote(description.name)} {len(descriptions):,}."
+        )
     texts = [" ".join(part for part in pair if part) for pair in zip(titles, descriptions, strict=True)]
     name = f"{title.name} + {description.name}"
     return Texts(texts, name, (f"Read {_quote(title.name)} and {_quote(description.name)}, joined by a space.",))

@@ -12,7 +12,7 @@ ROWS_AT_ONCE = 10_000
 def import_site_packages() -> None:
     """Make installed packages importable in a process that was started without them (`-S`)."""
     if "site" not in sys.modules:
-        import site  # noqa: PLC0415 - importing it is the point
+        import site
 
         site.main()
 
@@ -24,7 +24,7 @@ def read_arrow_columns(data: bytes, kind: str) -> list[Column]:
         DataError: the file is damaged.
     """
     import_site_packages()
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     try:
         table = _read_parquet(data) if kind == "parquet" else _read_ipc(data)
@@ -32,7 +32,9 @@ def read_arrow_columns(data: bytes, kind: str) -> list[Column]:
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"This {kind.capitalize()} file is damaged or of a kind that is not known here; save it again.") from error
+        raise DataError(
+            f"This {kind.capitalize()} file is damaged or of a kind that is not known here; save it again."
+        ) from error
     return make_columns(table)
 
 
@@ -42,7 +44,7 @@ def make_columns(table: "pa.Table") -> list[Column]:  # type: ignore[name-define
 
 
 def _make_column(name: str, array: "pa.ChunkedArray") -> Column:  # type: ignore[name-defined]  # noqa: F821
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     holds = str(kind)[:40]
@@ -59,14 +61,14 @@ def _make_column(name: str, array: "pa.ChunkedArray") -> Column:  # type: ignore
 
 
 def _read_parquet(data: bytes) -> "pa.Table":  # type: ignore[name-defined]  # noqa: F821
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
 
 
 def _read_ipc(data: bytes) -> "pa.Table":  # type: ignore[name-defined]  # noqa: F821
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     options = pa.ipc.IpcReadOptions(use_threads=False)
     opener = pa.ipc.open_file if data.startswith(b"ARROW1") else pa.ipc.open_stream

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agnews_core.errors import DataError
-from agnews_core.pickle_machine import Pairs
+from agnews_core.pickle_records import Pairs
 from agnews_core.pickles import choose_from_record
 from agnews_core.text_columns import Missing, Texts
 
@@ -16,7 +16,7 @@ _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 
 
 def looks_like_json(data: bytes, suffix: str) -> bool:
-    """Say whether a file is JSON or JSON lines: it begins like it, and its name says so, its first line or all of it."""
+    """Say whether a file is JSON or JSON lines: it begins so, and its name, its first line or all of it says so too."""
     start = data.removeprefix(_UTF_8_MARK).lstrip()
     if not start.startswith((b"{", b"[", b'"')):
         return False

@@ -1,7 +1,7 @@
 """Tells by its content what kind of file an upload is, and has it read.
 
-The name of a file counts only where the content can be read in two ways: prose with commas is a text a line in news.txt,
-and might be a table in news.csv.
+The name of a file counts only where the content can be read in two ways: prose with commas is a text a line in
+news.txt, and might be a table in news.csv.
 """
 
 from dataclasses import replace
@@ -100,7 +100,7 @@ def _is_pickle(data: bytes, suffix: str) -> bool:
 
 
 def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:
-    from agnews_core.upload_arrow import read_arrow_columns  # noqa: PLC0415 - pyarrow is imported where it is needed
+    from agnews_core.upload_arrow import read_arrow_columns
 
     columns = read_arrow_columns(data, kind)
     return choose_texts(columns, column=column, missing=missing, budget=Budget(len(data)))

@@ -1,4 +1,4 @@
-"""The child process of `uploads`: limits itself, reads one file from its standard input, writes the texts to its output.
+"""The child process of `uploads`: limits itself, reads one file from its standard input, and writes down the texts.
 
 Imports nothing heavy before the file turns out to need it. It is not meant to be run by hand.
 """
@@ -35,7 +35,7 @@ def main(request: str) -> None:
 
 def _read(options: dict[str, Any], limits: dict[str, Any]) -> list[Any]:
     # After the limits, so that what these need counts towards them.
-    from agnews_core.upload_kinds import read_any  # noqa: PLC0415
+    from agnews_core.upload_kinds import read_any
 
     data = sys.stdin.buffer.read(limits["file_bytes"] + 1)
     if len(data) > limits["file_bytes"]:

@@ -7,7 +7,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,10 +23,12 @@ HEAD_ROWS: Final = 50
 MAX_NAME_LETTERS: Final = 60
 
 _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".tab")
-_KNOWN_NAMES: Final = frozenset(
-    "text texts title description label labels headline headlines news article articles content body sentence sentences "
-    "summary id index category class".split()
-) | {"class index"}
+# fmt: off
+_KNOWN_NAMES: Final = frozenset([
+    "text", "texts", "title", "description", "label", "labels", "headline", "headlines", "news", "article", "articles",
+    "content", "body", "sentence", "sentences", "summary", "id", "index", "category", "class", "class index",
+])
+# fmt: on
 _NUMBER: Final = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 # AG News as first published: a class from 1 to 4, title, description, and no header.
 _AG_NEWS_NAMES: Final = ["label", "title", "description"]
@@ -52,7 +54,9 @@ def read_text_file(data: bytes, *, suffix: str, column: str | None, missing: Mis
     budget = Budget(len(data))
     if shape is None:
         if column is not None:
-            raise DataError(f"This file is plain text, a text a line, and has no column {column!r}; leave the column out.")
+            raise DataError(
+                f"This file is plain text, a text a line, and has no column {column!r}; leave the column out."
+            )
         return "txt", _read_lines(text, notes, missing, budget)
     found = choose_texts(_read_table(text, shape), column=column, missing=missing, budget=budget)
     kind = "tsv" if shape.delimiter == "\t" else "csv"
@@ -86,7 +90,11 @@ def find_shape(text: str, *, suffix: str, column: str | None) -> Shape | None:
     named = column in first or any(cell.strip().casefold() in _KNOWN_NAMES for cell in first)
     if named and all(len(cell) <= MAX_NAME_LETTERS for cell in first):
         return Shape(delimiter, first, has_header=True)
-    if len(first) == len(_AG_NEWS_NAMES) and len(rows) > 1 and all(row[0].strip() in ("1", "2", "3", "4") for row in rows):
+    if (
+        len(first) == len(_AG_NEWS_NAMES)
+        and len(rows) > 1
+        and all(row[0].strip() in ("1", "2", "3", "4") for row in rows)
+    ):
         return Shape(delimiter, _AG_NEWS_NAMES, has_header=False)
     if suffix not in _TABLE_SUFFIXES:
         return None
@@ -142,10 +150,10 @@ def _read_lines(text: str, notes: tuple[str, ...], missing: Missing, budget: Bud
 
 
 def _read_table(text: str, shape: Shape) -> list[Column]:
-    from agnews_core.upload_arrow import import_site_packages, make_columns  # noqa: PLC0415 - these import pyarrow
+    from agnews_core.upload_arrow import import_site_packages, make_columns
 
     import_site_packages()
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     try:
         table = _parse_table(text.encode(), shape)
@@ -157,8 +165,8 @@ def _read_table(text: str, shape: Shape) -> list[Column]:
 
 
 def _parse_table(data: bytes, shape: Shape) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import csv as arrow_csv  # noqa: PLC0415
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
 
     return arrow_csv.read_csv(
         pa.BufferReader(data),
@@ -181,7 +189,7 @@ def _parse_table(data: bytes, shape: Shape) -> Any:
 
 def _without_numbers(column: Column, array: Any) -> Column:
     """Mark a column that holds only numbers or dates, as every cell was read as text."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     for kind, holds in ((pa.float64(), "numbers"), (pa.timestamp("us"), "dates"), (pa.bool_(), "yes or no")):
         try:

@@ -1,19 +1,22 @@
-"""Reads the texts out of a file that a stranger uploaded: pickle, CSV, TSV, plain lines, JSON, JSON lines, Parquet, Arrow.
+"""Reads the texts out of a file that a stranger uploaded, whatever kind of file it is.
 
-    read_upload (this process)  ── the open file ──>  upload_process (a child)  ── JSON lines of texts ──>  back here
+    read_upload (this process)  ── the open file ──>  upload_process (a child)  ── lines of texts ──>  back here
 
-What the file is, its content tells; its name only decides where the content leaves two readings open. The child is the one
-that looks into the file. It is started afresh for each, with:
+Read are pickles, CSV, TSV, plain text, JSON, JSON lines, Parquet and Arrow. What a file is, its content tells; its name
+only decides where the content leaves two readings open. The child alone looks into the file. It is started afresh for
+each, with:
 
-- limits on memory, processor time, the size of what it writes, and open files; no core dump; no new processes, except that
-  pyarrow needs threads for CSV, Parquet and Arrow files;
-- no environment, no arguments but the options below, no input but the open file, and a session of its own, which is killed
-  as a whole when the time is up;
-- a network namespace with nothing in it where the system lets an ordinary user make one. Elsewhere (most containers) it
-  simply never uses the network: this is a second fence, the first is that nothing in the file is ever run.
+- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles, JSON and plain
+  text also no new process or thread (pyarrow, which reads the others, cannot do without a thread);
+- no environment of ours, no input but the open file and the options below, and a session of its own, which is killed as
+  a whole when the time is up;
+- a network namespace with nothing in it, where the system lets an ordinary user make one. Elsewhere (most containers)
+  the child simply never uses the network. Either way this is a second fence: the first is that nothing in a file is
+  run.
 
-Where Python has no `resource` module (Windows) only the limit on time holds, and macOS does not enforce all of the others;
-the reader's own checks of every length hold everywhere. What comes back is checked to be texts before it is used.
+Where Python has no `resource` module (Windows) only the limit on time holds, and macOS does not enforce all of the
+others; the readers' own checks of every length hold everywhere. What comes back is checked to be texts before it is
+used.
 """
 
 import contextlib
@@ -34,8 +37,8 @@ from agnews_core.text_columns import Missing
 _MEGABYTE: Final = 2**20
 _MAX_OPTION_LETTERS: Final = 1_000
 _PACKAGE_PARENT: Final = Path(__file__).resolve().parent.parent
-# With -I and -S the child sees neither the current directory nor the environment nor site-packages, so it starts fast; the
-# package's folder comes last on its path, so that nothing in it can stand in for the standard library.
+# With -I and -S the child sees neither the current directory nor the environment nor site-packages, so it starts fast;
+# the package's folder comes last on its path, so that nothing in it can stand in for the standard library.
 _CHILD: Final = (
     "import sys; sys.path.append(sys.argv[1]); from agnews_core.upload_process import main; main(sys.argv[2])"
 )
@@ -90,7 +93,7 @@ def read_upload(
     column: str | None = None,
     split: str | None = None,
     missing: Missing = "refuse",
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
 ) -> Upload:
     """Read the texts of a file in a process of its own.
 
@@ -147,15 +150,18 @@ def _check_file(name: str, found: os.stat_result, limits: Limits) -> None:
 def _run_child(file: IO[bytes], answer: IO[bytes], options: dict[str, Any], limits: Limits) -> None:
     request = json.dumps({**options, "limits": asdict(limits)})
     command = [sys.executable, "-I", "-S", "-c", _CHILD, str(_PACKAGE_PARENT), request]
-    child = subprocess.Popen(
-        command,
-        stdin=file,
-        stdout=answer,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-        cwd=os.path.abspath(os.sep),  # noqa: PTH100 - the root, or the drive's
-        start_new_session=True,
-    )
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=file,
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            cwd=Path(sys.executable).anchor or None,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise DataError(f"The file could not be read: its reader cannot be started ({error.strerror}).") from error
     try:
         code = child.wait(timeout=limits.wall_seconds)
     except subprocess.TimeoutExpired as error:
