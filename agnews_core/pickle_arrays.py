@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_values import as_bytes, as_int, as_list, as_row, is_made, is_name, read_dtype, read_text_bytes
 
 MAX_DIMENSIONS: Final = 32
@@ -45,6 +45,8 @@ class NumpyArray:
     @property
     def holds(self) -> str:
         """What `text_columns.Column.holds` says of it."""
+        if not self.size:
+            return "objects"  # pandas makes numbers of a list of no texts
         known = {"U": "text", "T": "objects", "S": "bytes", "O": "objects"}
         return known.get(self.dtype[:1], f"numbers ({self.dtype})")
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_values import as_bytes, as_int, as_list, is_made
 from agnews_core.text_columns import Column
 
@@ -62,7 +62,8 @@ def make_column(name: str, record: object) -> Column:
         return Column(name, "text", lambda: read_rows(record))
     if holds in _OFFSETS or holds in _VIEWS:
         return Column(name, "bytes", lambda: read_rows(record))
-    return Column(name, "nothing" if holds == "null" else holds, lambda: read_rows(record))
+    # A column of no texts, or of none at all, has the type "null".
+    return Column(name, "objects" if holds == "null" else holds, lambda: read_rows(record))
 
 
 def read_rows(record: object) -> Iterator[object]:
@@ -176,6 +177,8 @@ def _value_getter(array: ArrowArray) -> Callable[[int], object]:
         return _offsets_getter(array)
     if array.type in _VIEWS:
         return _view_getter(array)
+    if array.type == "null":
+        return lambda row: None
     if array.type in _INDICES:
         return _integer_getter(array, _INDICES)
     raise damaged(f"a column of texts holds {array.type}")

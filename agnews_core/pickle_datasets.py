@@ -10,8 +10,8 @@ from typing import Final
 
 from agnews_core.errors import DataError
 from agnews_core.pickle_arrow import read_table
-from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_values import as_list, as_state, is_made
 from agnews_core.text_columns import ROW_COST_BYTES, Budget, Column
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from agnews_core.pickle_arrays import NumpyArray, is_array, read_array, read_elements, read_integers, read_row
 from agnews_core.pickle_blocks import read_blocks
-from agnews_core.pickle_records import Made
 from agnews_core.pickle_opcodes import damaged
+from agnews_core.pickle_records import Made
 from agnews_core.pickle_series import index_parts, read_categories, read_series
 from agnews_core.pickle_values import as_list, is_made
 from agnews_core.text_columns import Column
@@ -26,11 +26,11 @@ def read_frame(record: Made) -> tuple[list[Column], list[Column]]:
     axes, blocks = read_blocks(record)
     if len(axes) != 2:
         raise damaged(f"a table has {len(axes)} axes")
-    names = _read_labels(axes[0])
+    names, n_rows = _read_labels(axes[0]), _count_rows(axes[1])
     placed: dict[int, Column] = {}
     for values, placement in blocks:
         positions = _read_placement(placement, len(names))
-        for position, make in zip(positions, _split_block(values, len(positions)), strict=True):
+        for position, make in zip(positions, _split_block(values, len(positions), n_rows), strict=True):
             if position in placed:
                 raise damaged(f"two blocks of a table hold column {position}")
             placed[position] = make(names[position])
@@ -56,7 +56,7 @@ def _read_placement(record: object, n_columns: int) -> Sequence[int]:
     return positions
 
 
-def _split_block(values: object, n_columns: int) -> list[Callable[[str], Column]]:
+def _split_block(values: object, n_columns: int, n_rows: int | None) -> list[Callable[[str], Column]]:
     """Return, for each column of a block, what describes it once its name is known."""
     if not is_array(values):
         if n_columns != 1:
@@ -65,8 +65,8 @@ def _split_block(values: object, n_columns: int) -> list[Callable[[str], Column]
     array = read_array(values)
     if len(array.shape) == 1 and n_columns == 1:
         return [lambda name: Column(name, array.holds, lambda: read_elements(array))]
-    if len(array.shape) != 2 or array.shape[0] != n_columns:
-        raise damaged(f"a block of shape {array.shape} is placed at {n_columns} columns")
+    if len(array.shape) != 2 or array.shape[0] != n_columns or n_rows not in (None, array.shape[1]):
+        raise damaged(f"a block of shape {array.shape} is placed at {n_columns} columns of {n_rows} rows")
     return [_row_maker(array, row) for row in range(n_columns)]
 
 
@@ -99,6 +99,12 @@ def _read_range(parts: dict[str, object]) -> range:
     if not isinstance(start, int) or not isinstance(stop, int) or not isinstance(step, int) or not step:
         raise damaged("an index counts by something else than numbers")
     return range(start, stop, step)
+
+
+def _count_rows(record: object) -> int | None:
+    """Return how many rows a frame's index counts; None where it lists them, as nothing follows from that list."""
+    kind, parts = index_parts(record)
+    return len(_read_range(parts)) if kind == "pandas.RangeIndex" else None
 
 
 def _read_index_levels(record: object) -> list[Column]:

@@ -42,6 +42,20 @@ def read_record(data: bytes) -> object:
     return machine.pop()
 
 
+def follow_far(data: bytes) -> tuple[int, bool]:
+    """Return how many opcodes of what may be a pickle make sense one after the other, and whether all of them do."""
+    machine = _Machine()
+    try:
+        for name, argument in read_opcodes(data):
+            machine.follow(name, argument)
+        machine.pop()
+    except UnsafePickleError:
+        return machine.opcodes_seen, True
+    except DataError:
+        return machine.opcodes_seen, False
+    return machine.opcodes_seen, True
+
+
 class _Machine:
     """A stack, a memo and the marks between them, as the pickle format has them."""
 

@@ -109,8 +109,8 @@ _MODULES: Final = {
         "BooleanArray ChunkedArray _reconstruct_record_batch _reconstruct_table _restore_array binary binary_view "
         "bool8 chunked_array decimal128 decimal256 decimal32 decimal64 dense_union dictionary duration field "
         "fixed_size_binary large_binary large_list large_list_view large_string list_ list_view map_ "
-        "month_day_nano_interval opaque py_buffer run_end_encoded schema sparse_union string string_view struct time32 time64 timestamp "
-        "type_for_alias uuid"
+        "month_day_nano_interval opaque py_buffer run_end_encoded schema sparse_union string string_view struct "
+        "time32 time64 timestamp type_for_alias uuid"
     ),
     "pytz": "_UTC _p timezone",
     "uuid": "SafeUUID UUID",

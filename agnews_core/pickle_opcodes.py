@@ -46,7 +46,7 @@ def read_opcodes(data: bytes) -> Iterator[tuple[str, object]]:
         yield name, argument
         if name == "STOP":
             if at != len(data):
-                raise damaged(f"{len(data) - at:,} more bytes follow its end")
+                raise damaged(f"its end is not the end of the file, but {len(data) - at:,} bytes before it")
             return
     raise damaged(f"it has more than {MAX_OPCODES:,} opcodes")
 

@@ -21,8 +21,8 @@ from agnews_core.pickle_datasets import STREAMED, read_dataset
 from agnews_core.pickle_datasets import read_column as read_dataset_column
 from agnews_core.pickle_frames import read_frame
 from agnews_core.pickle_machine import WAY_OUT, read_record
-from agnews_core.pickle_records import Made, Pairs
 from agnews_core.pickle_opcodes import damaged
+from agnews_core.pickle_records import Made, Pairs
 from agnews_core.pickle_series import is_series, read_series
 from agnews_core.pickle_values import as_row, as_state, is_made
 from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, read_column
@@ -174,6 +174,8 @@ def _read_records(rows: Sequence[object]) -> list[Column]:
 
 
 def _pairs_by_name(row: object) -> dict[str, object]:
+    if isinstance(row, Pairs) and len(row.by_text()) == len(row.pairs):
+        return row.by_text()  # made once where a file repeats a row
     pairs = _pairs_of(row)
     if pairs is not None:
         return {_to_name(key): value for key, value in pairs}

@@ -92,9 +92,12 @@ def choose_texts(columns: Sequence[Column], *, column: str | None, missing: Miss
                 f"There is {'more than one' if chosen else 'no'} column {column!r} in this file; {_list(columns)}"
             )
         return Texts(read_column(chosen[0], missing=missing, budget=budget), column)
-    meant = _named(columns, "text") or _only_text(columns, budget)
-    if meant is not None:
-        return Texts(read_column(meant, missing=missing, budget=budget), meant.name)
+    named = _named(columns, "text")
+    candidates = [named] if named else _find_texts(columns, budget)
+    if len(candidates) == 1:
+        return Texts(read_column(candidates[0], missing=missing, budget=budget), candidates[0].name)
+    if not candidates:
+        raise DataError(f"No column of this file holds texts: {_list(columns)}")
     title, description = _named(columns, "title"), _named(columns, "description")
     if title is None or description is None:
         raise DataError(f"Which column holds the texts? Choose one by its name, or name it 'text'; {_list(columns)}")
@@ -170,11 +173,11 @@ def _named(columns: Sequence[Column], name: str) -> Column | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _only_text(columns: Sequence[Column], budget: Budget) -> Column | None:
+def _find_texts(columns: Sequence[Column], budget: Budget) -> list[Column]:
+    """Return the columns that most surely hold texts; none where none can."""
     ranked = [(_rank(column, budget), column) for column in columns]
     best = max((rank for rank, _ in ranked), default=0)
-    alike = [column for rank, column in ranked if rank == best]
-    return alike[0] if best and len(alike) == 1 else None
+    return [column for rank, column in ranked if rank == best and best]
 
 
 def _rank(column: Column, budget: Budget) -> int:

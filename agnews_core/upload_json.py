@@ -73,6 +73,8 @@ def _unfold(record: Any) -> Any:
         return data
     if len(parts) == 1 and isinstance(only := next(iter(parts.values())), list) and only and isinstance(only[0], Pairs):
         return only
+    if not any(isinstance(value, list | Pairs) for value in parts.values()):
+        return [record]  # JSON lines with one line
     return _number_keys(_make_pairs((key, _number_keys(value)) for key, value in record.pairs))
 
 

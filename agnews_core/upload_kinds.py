@@ -9,7 +9,7 @@ from typing import Final
 
 from agnews_core.compression import unwrap
 from agnews_core.errors import DataError
-from agnews_core.pickle_opcodes import read_opcodes
+from agnews_core.pickle_machine import follow_far
 from agnews_core.pickles import read_pickle
 from agnews_core.process_limits import forbid_new_processes
 from agnews_core.text_columns import Budget, Missing, Texts, choose_texts
@@ -89,14 +89,9 @@ def recognise(data: bytes, suffix: str) -> str:
 def _is_pickle(data: bytes, suffix: str) -> bool:
     if data[0] == PROTO and len(data) > 1 and data[1] <= MAX_KNOWN_PROTOCOL:
         return True
-    n_opcodes = 0
-    try:
-        for _ in read_opcodes(data):
-            n_opcodes += 1
-    except DataError:
-        # Prose may begin with opcodes by chance. A broken pickle is called one if its name says so too.
-        return suffix in _PICKLE_SUFFIXES and n_opcodes >= OPCODES_BEYOND_CHANCE
-    return True
+    n_opcodes, is_whole = follow_far(data)
+    # Prose may begin like a pickle by chance. A broken pickle is called one if its name says so too.
+    return is_whole or (suffix in _PICKLE_SUFFIXES and n_opcodes >= OPCODES_BEYOND_CHANCE)
 
 
 def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:

@@ -191,12 +191,14 @@ def _without_numbers(column: Column, array: Any) -> Column:
     """Mark a column that holds only numbers or dates, as every cell was read as text."""
     import pyarrow as pa
 
+    if array.null_count == len(array):
+        return Column(column.name, "objects", column.rows)
     for kind, holds in ((pa.float64(), "numbers"), (pa.timestamp("us"), "dates"), (pa.bool_(), "yes or no")):
         try:
             array.cast(kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             continue
-        return Column(column.name, holds if array.null_count < len(array) else "nothing", column.rows)
+        return Column(column.name, holds, column.rows)
     return column
 
 
