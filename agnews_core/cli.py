@@ -20,7 +20,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from agnews_core import __version__
-from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings
+from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
 from agnews_core.errors import AgNewsError, ConfigError, RunError
 from agnews_core.runs import (
     Run,
@@ -144,10 +144,13 @@ def _read_overrides(settings_file: Path | None, flags: dict[str, Any]) -> dict[s
 
 @commands.command()
 @CONFIG_OPTIONS
+@click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
 @JSON_OPTION
-def plan(preset: str | None, settings_file: Path | None, as_json: bool, **flags: Any) -> None:
+def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_json: bool, **flags: Any) -> None:
     """Show what the settings come to, without weights: the rank of each layer, the parameters that would be trained."""
     config = build_config(_read_overrides(settings_file, flags), preset=preset or "seed")
+    if save:
+        write_settings(config, save)
     with _quiet_stdout(as_json) as out:
         from agnews_core.model import plan as make_plan
 

@@ -231,11 +231,18 @@ def _find_line(error: Exception) -> str:
 
 
 def write_settings(config: TrainConfig, path: Path) -> None:
-    """Write a config so that `read_settings` gives it back: JSON for a .json name, YAML otherwise."""
+    """Write a config so that `read_settings` gives it back: JSON for a .json name, YAML otherwise.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     values = config.model_dump(mode="json")
     as_json = path.suffix == ".json"
     text = json.dumps(values, indent=2) if as_json else yaml.safe_dump(values, sort_keys=False)
-    path.write_text(text + ("\n" if as_json else ""), encoding="utf-8")
+    try:
+        path.write_text(text + ("\n" if as_json else ""), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"The settings file {path} cannot be written: {error.strerror}.") from error
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -279,3 +279,12 @@ def test_a_damaged_run_does_not_hide_the_others(capsys, trained_run, tmp_path):
     assert status == 0
     assert "whole" in out
     assert "The run broken has no readable status.json." in out
+
+
+def test_saved_settings_give_the_same_plan(capsys, tmp_path):
+    for name in ("own.yaml", "own.json"):
+        flags = ["--backbone", "roberta-base", "--preset", "budget-1m", "--json"]
+        _, first, _ = _run(capsys, "plan", *flags, "--save", tmp_path / name)
+        _, second, _ = _run(capsys, "plan", "--config", tmp_path / name, "--json")
+        assert json.loads(first) == json.loads(second)
+    assert "cannot be written" in _fails(capsys, "plan", "--backbone", "roberta-base", "--save", tmp_path)

@@ -298,8 +298,13 @@ def test_a_gpu_is_used_and_watched(tiny_settings, tmp_path):
     assert "gpu_memory_mib" in run.read_metrics()[0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_write_permission_is_a_sentence(tiny_settings, tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(RunError, match="cannot be written: Permission denied; choose another with --runs-dir"):
-        create_run(tmp_path, build_config(tiny_settings))
+    tmp_path.chmod(0o555)
+    config = build_config(tiny_settings)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)  # root may write anywhere; nobody may not
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another with --runs-dir"):
+            create_run(tmp_path, config)
+    finally:
+        os.seteuid(user)
