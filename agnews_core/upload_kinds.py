@@ -95,7 +95,7 @@ def _is_pickle(data: bytes, suffix: str) -> bool:
 
 
 def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:
-    from agnews_core.upload_arrow import read_arrow_columns
+    from agnews_core import upload_arrow  # imports pyarrow, which most files do without
 
-    columns = read_arrow_columns(data, kind)
+    columns = upload_arrow.read_parquet(data) if kind == "parquet" else upload_arrow.read_arrow(data)
     return choose_texts(columns, column=column, missing=missing, budget=Budget(len(data)))

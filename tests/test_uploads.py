@@ -284,10 +284,10 @@ def test_a_child_that_dies_or_talks_nonsense_is_a_sentence(code, message, monkey
 def test_the_child_knows_nothing_of_the_environment_or_the_path_and_has_limits(monkeypatch, upload):
     monkeypatch.setenv("HF_TOKEN", "secret")
     code = (
-        "import json, os, resource, sys; sys.path.append(sys.argv[1]);"
+        "import json, os, resource, sys; sys.path.extend(sys.argv[2:]);"
         "from agnews_core.process_limits import limit_process;"
-        "limit_process(json.loads(sys.argv[2])['limits']);"
-        "found = [sorted(os.environ), sys.argv[2], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
+        "limit_process(json.loads(sys.argv[1])['limits']);"
+        "found = [sorted(os.environ), sys.argv[1], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
         "resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_FSIZE)[1]];"
         "print(json.dumps({'error': json.dumps(found), 'unsafe': False}))"
     )
