@@ -25,7 +25,6 @@ _OTHERS: Final = {
     b"%PDF": "a PDF",
     b"\x93NUMPY": "a NumPy .npy file",
     b"FEA1": "an old Feather file",
-    b"ORC": "an ORC file",
     b"\x89HDF": "an HDF5 file",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
     b"SQLite format 3": "an SQLite database",
@@ -70,7 +69,7 @@ def recognise(data: bytes, suffix: str) -> str:
     Raises:
         DataError: it is none of these.
     """
-    other = next((name for start, name in _OTHERS.items() if data.lstrip()[:20].startswith(start)), None)
+    other = next((name for start, name in _OTHERS.items() if data[:64].lstrip().startswith(start)), None)
     if other:
         raise DataError(f"This is {other}, which is not read here; upload {KINDS_READ}.")
     if data.startswith(b"PAR1"):
