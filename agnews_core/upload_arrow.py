@@ -72,7 +72,7 @@ def read_delimited(data: bytes, *, delimiter: str, names: Sequence[str], has_hea
     except MemoryError:
         raise  # pyarrow's is an ArrowException too
     except _DAMAGE as error:
-        reason = "".join(letter for letter in str(error)[:200] if letter.isprintable()).rstrip(". ")
+        reason = "".join(letter for letter in str(error)[:120] if letter.isprintable()).rstrip(". ")
         raise DataError(f"This table cannot be read ({reason}); save it again as CSV.") from error
     return [_make_column(name, array, _find_cells(array)) for name, array in _columns(table)]
 

@@ -144,6 +144,8 @@ def _is_header(cells: list[str]) -> bool:
 def _read_lines(text: str, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     blank = sum(not line.strip() for line in lines)
+    if blank == len(lines):
+        raise DataError("This file holds blank lines only; upload one with a text a line.")
     if blank:
         notes = (*notes, f"{blank:,} of the {len(lines):,} lines are blank; they were kept, so that rows are lines.")
     return Texts(collect_texts(lines, missing=missing, budget=budget), None, notes)

@@ -116,6 +116,17 @@ def test_blank_lines_are_kept_and_mentioned_so_that_rows_are_lines(upload):
     assert read.notes == ("1 of the 3 lines are blank; they were kept, so that rows are lines.",)
 
 
+def test_a_file_of_blank_lines_is_refused(upload):
+    with pytest.raises(DataError, match=r"^This file holds blank lines only; upload one with a text a line\.$"):
+        upload("news.txt", "\n \n\n")
+
+
+def test_a_small_table_that_unfolds_to_gigabytes_is_a_sentence(upload):
+    repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000_000, pa.int32()), pa.array(["x" * 400]))
+    with pytest.raises(DataError, match=r"^The file could not be read: it needs more than 1 GB of memory\.$"):
+        upload("texts.parquet", parquet(pa.table({"text": repeated.cast(pa.string())})))
+
+
 def test_latin_1_is_read_and_mentioned(upload):
     read = upload("news.csv", "text,label\nSpäte Tore,1\n".encode("latin-1"))
     assert read.texts == ["Späte Tore"]
