@@ -27,7 +27,7 @@ from tests import fuzz_pickles, hostile_pickles
 TEXTS = ["Council approves line, again", 'Shares "steady"', "Two lines\nin one", "Späte Tore 🚀", "N/A"]
 FRAME = pd.DataFrame({"label": range(len(TEXTS)), "text": TEXTS})
 PROJECT = Path(uploads.__file__).parent.parent
-HOSTILE = list(hostile_pickles.build(Path("marker")))
+HOSTILE = list(hostile_pickles.build())
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_an_arrow_file_whose_offsets_lie_is_refused(upload):
 def test_a_hostile_upload_is_refused_quickly_and_leaves_nothing_behind(name, tmp_path):
     marker = tmp_path / "marker"
     path = tmp_path / "texts.pkl"
-    path.write_bytes(hostile_pickles.build_one(name, marker))
+    path.write_bytes(hostile_pickles.build(str(marker))[name])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     try:
@@ -223,7 +223,7 @@ def test_a_hostile_upload_is_refused_quickly_and_leaves_nothing_behind(name, tmp
 
 def test_an_unsafe_pickle_says_so_through_the_child(upload):
     with pytest.raises(UnsafePickleError, match=r"more than plain data \(os\.system\), so it was not opened"):
-        upload("texts.pkl", hostile_pickles.build_one("reduce", Path("marker")))
+        upload("texts.pkl", hostile_pickles.build()["reduce"])
 
 
 def test_a_file_that_needs_too_much_memory_is_a_sentence(upload):
