@@ -49,6 +49,8 @@ def read_any(
     if len(data) > max_bytes or not data:
         raise DataError("The compressed file is empty." if not data else "The file is too large.")
     kind = recognise(data, suffix)
+    if split is not None and kind not in ("pickle", "json"):
+        raise DataError(f"This file has no splits, so {split!r} cannot be chosen; leave the split out.")
     if kind in ("parquet", "arrow"):
         found = _read_arrow(data, kind, column, missing)
     elif kind == "pickle":

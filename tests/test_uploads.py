@@ -174,6 +174,13 @@ def test_a_column_and_a_split_can_be_chosen(upload):
     assert upload("news.pkl", splits, split="b").texts == TEXTS[:1]
 
 
+def test_a_table_in_a_text_file_has_no_splits_to_choose(upload):
+    with pytest.raises(
+        DataError, match=r"^This file has no splits, so 'test' cannot be chosen; leave the split out\.$"
+    ):
+        upload("news.csv", "text,label\na,1\n", split="test")
+
+
 def test_json_lines_that_break_off_are_refused_with_the_line(upload):
     with pytest.raises(DataError, match=r"^Line 2 of this JSON file is not valid JSON; save it again\.$"):
         upload("news.jsonl", '{"text": "a"}\n{"text":')
