@@ -6,8 +6,8 @@ Read are pickles, CSV, TSV, plain text, JSON, JSON lines, Parquet and Arrow. Wha
 only decides where the content leaves two readings open. The child alone looks into the file. It is started afresh for
 each, with:
 
-- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles and JSON also no
-  new process or thread (pyarrow, which reads the others, cannot do without a thread);
+- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles and JSON also
+  no new process or thread (pyarrow, which reads the others, cannot do without a thread);
 - no environment of ours, no input but the open file and the options below, and a session of its own, which is killed as
   a whole when the time is up;
 - a network namespace with nothing in it, where the system lets an ordinary user make one. Elsewhere (most containers)
