@@ -105,7 +105,7 @@ def _read_type_name(record: object) -> str:
         raise damaged("an Arrow array has no type")
     alias = record.arguments[0] if record.arguments else None
     name = alias if record.kind == "pyarrow.type_for_alias" else record.kind.removeprefix("pyarrow.").rstrip("_")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.isprintable():
         raise damaged("an Arrow array has no type")
     return {"utf8": "string", "large_utf8": "large_string"}.get(name, name)[:40]
 

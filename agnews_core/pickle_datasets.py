@@ -57,7 +57,7 @@ def _reorder(column: Column, order: Column, budget: Budget) -> Column:
         known = list(budget.metered(column.rows()))
         for number in order.rows():
             if not isinstance(number, int) or not 0 <= number < len(known):
-                raise damaged(f"a dataset uses row {number} of {len(known):,}")
+                raise damaged(f"a dataset of {len(known):,} rows uses another one")
             yield known[number]
 
     return Column(column.name, column.holds, rows)

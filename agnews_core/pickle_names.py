@@ -13,7 +13,6 @@ _MODULES: Final = {
     "collections": "OrderedDict defaultdict deque",
     "copyreg": "_reconstructor __newobj__ __newobj_ex__",
     "datasets.arrow_dataset": "Column Dataset",
-    "datasets.combine": "",
     "datasets.dataset_dict": "DatasetDict IterableDatasetDict",
     "datasets.features.audio": "Audio",
     "datasets.features.image": "Image",
@@ -122,7 +121,6 @@ _PYTHON_2: Final = {
     ("__builtin__", "unicode"): ("builtins", "str"),
     ("__builtin__", "long"): ("builtins", "int"),
     ("__builtin__", "xrange"): ("builtins", "range"),
-    ("UserDict", "UserDict"): ("collections", "UserDict"),
 }
 _PYTHON_2_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 

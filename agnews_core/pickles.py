@@ -25,7 +25,7 @@ from agnews_core.pickle_opcodes import damaged
 from agnews_core.pickle_records import Made, Pairs
 from agnews_core.pickle_series import is_series, read_series
 from agnews_core.pickle_values import as_row, as_state, is_made
-from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, read_column
+from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, quote, read_column
 
 MAX_FILE_BYTES: Final = 200 * 2**20
 MAX_SPLITS_SHOWN: Final = 10
@@ -93,7 +93,7 @@ def _choose_split(record: object, split: str | None) -> object:
             raise DataError(f"This file has no splits, so {split!r} cannot be chosen; leave the split out.")
         return record
     splits = {_to_name(key): value for key, value in pairs}
-    names = ", ".join(repr(name) for name in list(splits)[:MAX_SPLITS_SHOWN])
+    names = ", ".join(quote(name) for name in list(splits)[:MAX_SPLITS_SHOWN])
     if split is None and len(splits) != 1:
         raise DataError(
             f"This file has {len(splits)} splits; choose one of {names}." if splits else "This file has no rows."

@@ -29,8 +29,10 @@ def leave_network() -> None:
     """Move to a network namespace without any network, where the system allows it; elsewhere do nothing."""
     if not sys.platform.startswith("linux"):
         return
-    import ctypes
-
+    try:
+        import ctypes  # of use here only
+    except ImportError:  # a Python built without it
+        return
     ctypes.CDLL(None).unshare(NEW_USER | NEW_NETWORK)  # returns -1 where it is not allowed
 
 

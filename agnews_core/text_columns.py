@@ -111,7 +111,7 @@ def read_column(column: Column, *, missing: Missing, budget: Budget) -> list[str
         DataError: the column or some of its rows hold something else than text; the rows are named, counted from 0.
     """
     if column.holds not in ("text", "bytes", "objects"):
-        subject = f"The column {_quote(column.name)}" if column.name else "This file"
+        subject = f"The column {quote(column.name)}" if column.name else "This file"
         raise DataError(f"{subject} holds {column.holds}, not texts; choose another one.")
     return collect_texts(column.rows(), missing=missing, budget=budget)
 
@@ -204,20 +204,21 @@ def _join(title: Column, description: Column, *, missing: Missing, budget: Budge
     descriptions = read_column(description, missing=missing, budget=budget)
     if len(titles) != len(descriptions):
         raise DataError(
-            f"{_quote(title.name)} has {len(titles):,} rows and {_quote(description.name)} {len(descriptions):,}."
+            f"{quote(title.name)} has {len(titles):,} rows and {quote(description.name)} {len(descriptions):,}."
         )
     texts = [" ".join(part for part in pair if part) for pair in zip(titles, descriptions, strict=True)]
     name = f"{title.name} + {description.name}"
-    return Texts(texts, name, (f"Read {_quote(title.name)} and {_quote(description.name)}, joined by a space.",))
+    return Texts(texts, name, (f"Read {quote(title.name)} and {quote(description.name)}, joined by a space.",))
 
 
 def _list(columns: Sequence[Column]) -> str:
-    names = [_quote(column.name) for column in columns[:MAX_COLUMNS_SHOWN]]
+    names = [quote(column.name) for column in columns[:MAX_COLUMNS_SHOWN]]
     more = len(columns) - len(names)
     return f"it has {', '.join(names) or 'no columns'}{f' and {more:,} more' if more else ''}."
 
 
-def _quote(name: str) -> str:
+def quote(name: str) -> str:
+    """Return a name from a file as it may stand in a message: quoted, printable and not too long."""
     return repr(name if len(name) <= 60 else name[:57] + "...")
 
 

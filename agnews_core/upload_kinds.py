@@ -25,7 +25,6 @@ _OTHERS: Final = {
     b"%PDF": "a PDF",
     b"\x93NUMPY": "a NumPy .npy file",
     b"FEA1": "an old Feather file",
-    b"ORC": "an ORC file",
     b"\x89HDF": "an HDF5 file",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
     b"SQLite format 3": "an SQLite database",
@@ -50,6 +49,8 @@ def read_any(
     if len(data) > max_bytes or not data:
         raise DataError("The compressed file is empty." if not data else "The file is too large.")
     kind = recognise(data, suffix)
+    if split is not None and kind not in ("pickle", "json"):
+        raise DataError(f"This file has no splits, so {split!r} cannot be chosen; leave the split out.")
     if kind in ("parquet", "arrow"):
         found = _read_arrow(data, kind, column, missing)
     elif kind == "pickle":
@@ -70,7 +71,7 @@ def recognise(data: bytes, suffix: str) -> str:
     Raises:
         DataError: it is none of these.
     """
-    other = next((name for start, name in _OTHERS.items() if data.lstrip()[:20].startswith(start)), None)
+    other = next((name for start, name in _OTHERS.items() if data[:64].lstrip().startswith(start)), None)
     if other:
         raise DataError(f"This is {other}, which is not read here; upload {KINDS_READ}.")
     if data.startswith(b"PAR1"):
@@ -95,7 +96,7 @@ def _is_pickle(data: bytes, suffix: str) -> bool:
 
 
 def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:
-    from agnews_core.upload_arrow import read_arrow_columns
+    from agnews_core import upload_arrow  # imports pyarrow, which most files do without
 
-    columns = read_arrow_columns(data, kind)
+    columns = upload_arrow.read_parquet(data) if kind == "parquet" else upload_arrow.read_arrow(data)
     return choose_texts(columns, column=column, missing=missing, budget=Budget(len(data)))

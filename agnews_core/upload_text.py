@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from agnews_core.errors import DataError
 from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, collect_texts
@@ -144,63 +144,14 @@ def _is_header(cells: list[str]) -> bool:
 def _read_lines(text: str, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     blank = sum(not line.strip() for line in lines)
+    if blank == len(lines):
+        raise DataError("This file holds blank lines only; upload one with a text a line.")
     if blank:
         notes = (*notes, f"{blank:,} of the {len(lines):,} lines are blank; they were kept, so that rows are lines.")
     return Texts(collect_texts(lines, missing=missing, budget=budget), None, notes)
 
 
 def _read_table(text: str, shape: Shape) -> list[Column]:
-    from agnews_core.upload_arrow import import_site_packages, make_columns
+    from agnews_core.upload_arrow import read_delimited  # imports pyarrow, which plain text does without
 
-    import_site_packages()
-    import pyarrow as pa
-
-    try:
-        table = _parse_table(text.encode(), shape)
-    except MemoryError:
-        raise
-    except (pa.ArrowException, ValueError, KeyError) as error:
-        raise DataError(f"This table cannot be read ({_first_line(error)}); save it again as CSV.") from error
-    return [_without_numbers(column, table.column(at)) for at, column in enumerate(make_columns(table))]
-
-
-def _parse_table(data: bytes, shape: Shape) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    return arrow_csv.read_csv(
-        pa.BufferReader(data),
-        arrow_csv.ReadOptions(
-            use_threads=False,
-            block_size=len(data) + 1,
-            column_names=shape.names,
-            skip_rows_after_names=int(shape.has_header),
-        ),
-        arrow_csv.ParseOptions(delimiter=shape.delimiter, newlines_in_values=True),
-        # A cell with nothing in it is missing, one with "" in it is an empty text.
-        arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(shape.names, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        ),
-    )
-
-
-def _without_numbers(column: Column, array: Any) -> Column:
-    """Mark a column that holds only numbers or dates, as every cell was read as text."""
-    import pyarrow as pa
-
-    if array.null_count == len(array):
-        return Column(column.name, "objects", column.rows)
-    for kind, holds in ((pa.float64(), "numbers"), (pa.timestamp("us"), "dates"), (pa.bool_(), "yes or no")):
-        try:
-            array.cast(kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-        return Column(column.name, holds, column.rows)
-    return column
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200].rstrip(". ")
+    return read_delimited(text.encode(), delimiter=shape.delimiter, names=shape.names, has_header=shape.has_header)

@@ -6,8 +6,8 @@ Read are pickles, CSV, TSV, plain text, JSON, JSON lines, Parquet and Arrow. Wha
 only decides where the content leaves two readings open. The child alone looks into the file. It is started afresh for
 each, with:
 
-- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles, JSON and plain
-  text also no new process or thread (pyarrow, which reads the others, cannot do without a thread);
+- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles and JSON also
+  no new process or thread (pyarrow, which reads the others, cannot do without a thread);
 - no environment of ours, no input but the open file and the options below, and a session of its own, which is killed as
   a whole when the time is up;
 - a network namespace with nothing in it, where the system lets an ordinary user make one. Elsewhere (most containers)
@@ -20,6 +20,7 @@ used.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -37,10 +38,10 @@ from agnews_core.text_columns import Missing
 _MEGABYTE: Final = 2**20
 _MAX_OPTION_LETTERS: Final = 1_000
 _PACKAGE_PARENT: Final = Path(__file__).resolve().parent.parent
-# With -I and -S the child sees neither the current directory nor the environment nor site-packages, so it starts fast;
-# the package's folder comes last on its path, so that nothing in it can stand in for the standard library.
+# With -I and -S the child sees neither the current directory nor the environment nor installed packages, so it starts
+# fast. The two folders that it needs come last on its path: nothing in them can stand in for the standard library.
 _CHILD: Final = (
-    "import sys; sys.path.append(sys.argv[1]); from agnews_core.upload_process import main; main(sys.argv[2])"
+    "import sys; sys.path.extend(sys.argv[2:]); from agnews_core.upload_process import main; main(sys.argv[1])"
 )
 
 
@@ -149,7 +150,7 @@ def _check_file(name: str, found: os.stat_result, limits: Limits) -> None:
 
 def _run_child(file: IO[bytes], answer: IO[bytes], options: dict[str, Any], limits: Limits) -> None:
     request = json.dumps({**options, "limits": asdict(limits)})
-    command = [sys.executable, "-I", "-S", "-c", _CHILD, str(_PACKAGE_PARENT), request]
+    command = [sys.executable, "-I", "-S", "-c", _CHILD, request, str(_PACKAGE_PARENT), *_find_libraries()]
     try:
         child = subprocess.Popen(
             command,
@@ -170,6 +171,12 @@ def _run_child(file: IO[bytes], answer: IO[bytes], options: dict[str, Any], limi
         _kill(child)
     if code:
         raise DataError(f"The file could not be read: {_explain(code, limits)}.")
+
+
+def _find_libraries() -> list[str]:
+    """Return the folder where pyarrow is installed, which need not be among Python's own, without importing it."""
+    found = importlib.util.find_spec("pyarrow")
+    return [str(Path(found.origin).parent.parent)] if found and found.origin else []
 
 
 def _environment() -> dict[str, str]:

@@ -11,7 +11,6 @@ import lzma
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 STOP = b"."
 
@@ -533,18 +532,13 @@ def _zip(files):
     return buffer.getvalue()
 
 
-def build(marker: Path) -> dict[str, bytes]:
-    """Return every hostile file by name."""
-    return {**dict(calls(str(marker))), **dict(damage()), **dict(arrays()), **dict(bombs())}
+@functools.cache
+def build(marker: str = "") -> dict[str, bytes]:
+    """Return every hostile file by name; those that run something would make `marker`."""
+    return {**dict(calls(marker)), **_build_others()}
 
 
 @functools.cache
-def _built(marker: str) -> dict[str, bytes]:
-    return build(Path(marker))
-
-
-def build_one(name: str, marker: Path) -> bytes:
-    """Return one hostile file; those that would make a file would make `marker`."""
-    if name in dict(calls("")):
-        return dict(calls(str(marker)))[name]
-    return _built("")[name]
+def _build_others() -> dict[str, bytes]:
+    """Return those that name nothing to run, so that there is one of each whatever the marker."""
+    return {**dict(damage()), **dict(arrays()), **dict(bombs())}

@@ -27,7 +27,7 @@ from tests import fuzz_pickles, hostile_pickles
 TEXTS = ["Council approves line, again", 'Shares "steady"', "Two lines\nin one", "Späte Tore 🚀", "N/A"]
 FRAME = pd.DataFrame({"label": range(len(TEXTS)), "text": TEXTS})
 PROJECT = Path(uploads.__file__).parent.parent
-HOSTILE = list(hostile_pickles.build(Path("marker")))
+HOSTILE = list(hostile_pickles.build())
 
 
 @pytest.fixture
@@ -116,6 +116,21 @@ def test_blank_lines_are_kept_and_mentioned_so_that_rows_are_lines(upload):
     assert read.notes == ("1 of the 3 lines are blank; they were kept, so that rows are lines.",)
 
 
+def test_a_file_of_blank_lines_is_refused(upload):
+    with pytest.raises(DataError, match=r"^This file holds blank lines only; upload one with a text a line\.$"):
+        upload("news.txt", "\n \n\n")
+
+
+def test_a_small_table_that_unfolds_to_far_more_is_a_sentence(upload):
+    repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 500_000, pa.int32()), pa.array(["x" * 400]))
+    with pytest.raises(DataError, match=r"^The file could not be read: it needs more than 0\.125 GB of memory\.$"):
+        upload(
+            "texts.parquet",
+            parquet(pa.table({"text": repeated.cast(pa.string())})),
+            limits=Limits(memory_bytes=128 * 2**20),
+        )
+
+
 def test_latin_1_is_read_and_mentioned(upload):
     read = upload("news.csv", "text,label\nSpäte Tore,1\n".encode("latin-1"))
     assert read.texts == ["Späte Tore"]
@@ -163,6 +178,13 @@ def test_a_column_and_a_split_can_be_chosen(upload):
     assert upload("news.pkl", splits, split="b").texts == TEXTS[:1]
 
 
+def test_a_table_in_a_text_file_has_no_splits_to_choose(upload):
+    with pytest.raises(
+        DataError, match=r"^This file has no splits, so 'test' cannot be chosen; leave the split out\.$"
+    ):
+        upload("news.csv", "text,label\na,1\n", split="test")
+
+
 def test_json_lines_that_break_off_are_refused_with_the_line(upload):
     with pytest.raises(DataError, match=r"^Line 2 of this JSON file is not valid JSON; save it again\.$"):
         upload("news.jsonl", '{"text": "a"}\n{"text":')
@@ -198,7 +220,7 @@ def test_an_arrow_file_whose_offsets_lie_is_refused(upload):
 def test_a_hostile_upload_is_refused_quickly_and_leaves_nothing_behind(name, tmp_path):
     marker = tmp_path / "marker"
     path = tmp_path / "texts.pkl"
-    path.write_bytes(hostile_pickles.build_one(name, marker))
+    path.write_bytes(hostile_pickles.build(str(marker))[name])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     try:
@@ -212,7 +234,7 @@ def test_a_hostile_upload_is_refused_quickly_and_leaves_nothing_behind(name, tmp
 
 def test_an_unsafe_pickle_says_so_through_the_child(upload):
     with pytest.raises(UnsafePickleError, match=r"more than plain data \(os\.system\), so it was not opened"):
-        upload("texts.pkl", hostile_pickles.build_one("reduce", Path("marker")))
+        upload("texts.pkl", hostile_pickles.build()["reduce"])
 
 
 def test_a_file_that_needs_too_much_memory_is_a_sentence(upload):
@@ -284,10 +306,10 @@ def test_a_child_that_dies_or_talks_nonsense_is_a_sentence(code, message, monkey
 def test_the_child_knows_nothing_of_the_environment_or_the_path_and_has_limits(monkeypatch, upload):
     monkeypatch.setenv("HF_TOKEN", "secret")
     code = (
-        "import json, os, resource, sys; sys.path.append(sys.argv[1]);"
+        "import json, os, resource, sys; sys.path.extend(sys.argv[2:]);"
         "from agnews_core.process_limits import limit_process;"
-        "limit_process(json.loads(sys.argv[2])['limits']);"
-        "found = [sorted(os.environ), sys.argv[2], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
+        "limit_process(json.loads(sys.argv[1])['limits']);"
+        "found = [sorted(os.environ), sys.argv[1], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
         "resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_FSIZE)[1]];"
         "print(json.dumps({'error': json.dumps(found), 'unsafe': False}))"
     )
