@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agnews_core.backbones import load_tokenizer
+from agnews_core.calibration import apply_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import LABELS, encode, load_news
 from agnews_core.devices import choose_device
@@ -79,8 +80,7 @@ class Classifier:
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
         batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
         logits = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits  # (n_batch, 4)
-        result: NDArray[np.float32] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
-        return result
+        return apply_temperature(logits.float().cpu().numpy(), self.info.temperature)
 
 
 def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -124,6 +124,7 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
         data_counts=asdict(news.counts),
         backbone=classifier.info.backbone,
         seed=config.seed,
+        temperature=classifier.info.temperature,
     )
 
 

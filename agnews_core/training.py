@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from datasets import Dataset
 from safetensors import SafetensorError, safe_open
-from scipy.special import softmax
 from torch.utils.data import Sampler
 from transformers import (
     DataCollatorWithPadding,
@@ -34,12 +33,19 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from agnews_core.backbones import Backbone, load_backbone, load_tokenizer
+from agnews_core.calibration import apply_temperature, fit_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import News, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision, read_gpu_usage
 from agnews_core.errors import AgNewsError, ConfigError, RunError
-from agnews_core.evaluation import EvaluationReport, compute_metrics, compute_report, read_versions
-from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter
+from agnews_core.evaluation import (
+    EvaluationReport,
+    compute_calibration_error,
+    compute_metrics,
+    compute_report,
+    read_versions,
+)
+from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
 from agnews_core.runs import Phase, Run, now, write_whole
 
 logger = logging.getLogger(__name__)
@@ -335,10 +341,11 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
     report = None
     if stop != "discard":
         _enter(run, "saving")
-        save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
+        info = save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
     if not stop:
         _enter(run, "evaluating")
         report = _evaluate_best(parts, trainer)
+        write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
         write_whole(run.path / "report.json", report.model_dump_json(indent=2))
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
@@ -362,17 +369,22 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
 
 
 def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
-    logits = trainer.predict(trainer.eval_dataset).predictions  # (n, 4), in the order of eval_dataset
+    predictions = trainer.predict(trainer.eval_dataset).predictions  # (n, 4), in the order of eval_dataset
+    logits = np.asarray(predictions, dtype=np.float32)
     news = parts.news.validation.select(_by_length(tokenize(parts.news.validation, parts.tokenizer, max_length=parts.config.max_length)))
+    labels = np.asarray(news["label"])
+    temperature = fit_temperature(logits, labels)
     return compute_report(
         news["text"],
-        np.asarray(news["label"]),
-        softmax(np.asarray(logits, dtype=np.float32), axis=-1),
+        labels,
+        apply_temperature(logits, temperature),
         split="validation",
         data_source=parts.news.counts.source,
         data_counts=asdict(parts.news.counts),
         backbone=parts.backbone.name,
         seed=parts.config.seed,
+        temperature=temperature,
+        uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
     )
 
 
