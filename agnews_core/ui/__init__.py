@@ -1,0 +1,47 @@
+"""The page: five tabs, each in its module, put together here. No computation, path or thread lives in this package."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from agnews_core.jobs import JobQueue
+from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
+from agnews_core.ui.theme import build_css, build_theme
+
+ASSETS = Path(__file__).parent.parent.parent / "assets"
+TITLE = "AG News classifier"
+
+
+def build_demo(queue: JobQueue) -> gr.Blocks:
+    """Build the page over a job queue, whose runs folder all tabs read."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(86400, 86400)) as demo:
+        gr.Markdown(
+            f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
+        )
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Classify", id="classify"):
+                classify_tab.build_tab(queue.runs_dir)
+            with gr.Tab("Configure", id="configure"):
+                settings = configure_tab.build_tab()
+            with gr.Tab("Train", id="train"):
+                train_tab.build_tab(queue, settings)
+            with gr.Tab("Evaluate", id="evaluate"):
+                evaluate_tab.build_tab(queue.runs_dir)
+            with gr.Tab("Predict", id="predict"):
+                predict_tab.build_tab(queue.runs_dir)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """Return what `launch` is told: the look, limits on uploads, and nothing that asks the network."""
+    return {
+        "theme": build_theme(),
+        "css": build_css(),
+        "css_paths": [ASSETS / "page.css"],
+        "footer_links": ["api", "settings"],
+        "max_file_size": "200mb",
+        "show_error": False,
+        "ssr_mode": False,
+        "pwa": False,
+    }
