@@ -57,7 +57,15 @@ HUB_IDS = {
     BUNDLED_BACKBONE: "sentence-transformers/all-MiniLM-L6-v2",
 }
 _ALIASES = {hub_id: name for name, hub_id in HUB_IDS.items()}
-_MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt", "special*"]
+_MODEL_FILES = [
+    "config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special*",
+]
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,11 @@ class Backbone:
     source: str
     reason: str
 
+    @property
+    def reference(self) -> str:
+        """What finds the same backbone again from any working directory."""
+        return str(self.folder) if self.source == "folder" else self.name
+
 
 def load_backbone(name: str) -> Backbone:
     """Find a backbone, downloading it if that is what it takes.
@@ -89,7 +102,9 @@ def load_backbone(name: str) -> Backbone:
     if name == "auto":
         return _load_default()
     if Path(name).is_dir():
-        return _check_folder(Backbone(name, Path(name).resolve(), "folder", f"Backbone {name}, a folder on this machine."))
+        return _check_folder(
+            Backbone(name, Path(name).resolve(), "folder", f"Backbone {name}, a folder on this machine.")
+        )
     name = _ALIASES.get(name, name)
     if name == BUNDLED_BACKBONE:
         return _load_bundled(f"Backbone {name}, bundled with this program.")
@@ -135,7 +150,11 @@ def _load_from_hub(name: str) -> Backbone | None:
     if cached is not None:
         return Backbone(name, cached, "hub cache", f"Backbone {name}, from the hub's cache on this machine.")
     folder = download_snapshot(hub_id, repo_type="model", allow_patterns=_MODEL_FILES)
-    return None if folder is None else Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
+    return (
+        None
+        if folder is None
+        else Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
+    )
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
@@ -77,19 +77,42 @@ def _flag(name: str) -> str:
 
 
 def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
+    """Make the flag of a setting. Its value stays text: `TrainConfig` reads and checks it, as it does a file's."""
     extra = field.json_schema_extra
     group = extra["group"] if isinstance(extra, dict) else ""
-    return click.option(_flag(name), name, metavar="VALUE", default=None, help=f"[{group}] {field.description}")
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    about = f" One of {', '.join(choices)}." if choices else ""
+    return click.option(
+        _flag(name), name, metavar="VALUE", help=f"[{group}] {field.description}{about}{_tell_default(field)}"
+    )
+
+
+def _tell_default(field: FieldInfo) -> str:
+    if field.default is None:
+        return ""
+    default = field.default
+    if isinstance(default, dict):
+        default = ",".join(f"{layer}:{r}" for layer, r in default.items())
+    elif isinstance(default, tuple):
+        default = ",".join(default)
+    return f" [default: {default:g}]" if isinstance(default, float) else f" [default: {default}]"
 
 
 CONFIG_OPTIONS = _with_options(
     [
-        click.option("--preset", default=None, help=f"Settings to start from: {', '.join(PRESETS)}. Default: seed."),
-        click.option("--config", "settings_file", type=click.Path(path_type=Path), help="A YAML or JSON file of settings."),
+        click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)}. [default: seed]"),
+        click.option(
+            "--config",
+            "settings_file",
+            type=click.Path(path_type=Path),
+            help="A YAML or JSON file of settings; flags go before it.",
+        ),
         *(_setting_option(name, field) for name, field in TrainConfig.model_fields.items()),
     ]
 )
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on standard output, nothing else.")
+JSON_OPTION = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON value on standard output, nothing else."
+)
 RUNS_DIR_OPTION = click.option(
     "--runs-dir", type=click.Path(path_type=Path), help="The folder of all runs. Default: AGNEWS_RUNS_DIR, else ./runs."
 )
@@ -187,7 +210,11 @@ def _find_unfinished(folder: Path, name: str | None) -> Run:
     Raises:
         ConfigError: It is finished, so that there is nothing to go on with.
     """
-    run = find_run(folder, name) if name else find_newest_run(folder, states=("interrupted", "stopped", "failed", "queued"))
+    run = (
+        find_run(folder, name)
+        if name
+        else find_newest_run(folder, states=("interrupted", "stopped", "failed", "queued"))
+    )
     if run.read_status().state == "finished":
         raise ConfigError(f"The run {run.name} is finished; start a new one.")
     return run
@@ -224,7 +251,9 @@ def _stop_on_interrupt(run: Run) -> Iterator[None]:
 @click.option("--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True)
 @click.option("--data", help="Evaluate on this news instead of the run's own.")
 @click.option("--max-eval-samples", type=click.IntRange(min=1), help="Use at most this many texts.")
-@click.option("--output", type=click.Path(path_type=Path), help="Where the report goes. Default: the run's report.json.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the report goes. Default: the run's report.json."
+)
 def evaluate(
     run_name: str | None,
     adapter: Path | None,
@@ -251,7 +280,9 @@ def evaluate(
         _print_json(report.model_dump(), out)
         return
     click.echo(f"{report.n:,} {split} texts from {report.data_source}")
-    click.echo(f"accuracy {report.accuracy:.4f} (95 % interval {report.accuracy_low:.4f} to {report.accuracy_high:.4f})")
+    click.echo(
+        f"accuracy {report.accuracy:.4f} (95 % interval {report.accuracy_low:.4f} to {report.accuracy_high:.4f})"
+    )
     for scores in report.per_class:
         click.echo(
             f"  {scores.label_name:9} precision {scores.precision:.3f}  recall {scores.recall:.3f}  f1 {scores.f1:.3f}"
@@ -305,7 +336,9 @@ def predict(
         rows = tqdm(classifier.predict(upload.texts), total=len(upload.texts), unit="text", file=sys.stderr)
         n_rows = write_predictions(output, rows, label_names=label_names, probabilities=probabilities)
     if as_json:
-        _print_json({"file": str(file), "kind": upload.kind, "column": upload.column, "n": n_rows, "output": str(output)}, out)
+        _print_json(
+            {"file": str(file), "kind": upload.kind, "column": upload.column, "n": n_rows, "output": str(output)}, out
+        )
     else:
         click.echo(f"{n_rows:,} predictions in {output}")
 
@@ -322,7 +355,7 @@ def classify(
     as_json: bool,
 ) -> None:
     """Classify each TEXT, or each line of standard input where none is given."""
-    lines = texts or tuple(line for line in click.get_text_stream("stdin").read().splitlines() if line.strip())
+    lines = texts or tuple(line for line in sys.stdin.read().splitlines() if line.strip())
     if not all(text.strip() for text in lines) or not lines:
         raise ConfigError('There is no text to classify; give it in quotes: classify "Stocks rose on Monday".')
     with _quiet_stdout(as_json) as out:

@@ -33,7 +33,7 @@ def parse_layer_ranks(value: object) -> object:
         return value
     ranks: dict[int, int] = {}
     for part in value.split(","):
-        layer, colon, rank = part.strip().partition(":")
+        layer, _, rank = part.strip().partition(":")
         try:
             key, r = int(layer), int(rank)
         except ValueError:
@@ -67,7 +67,10 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     backbone: str = _field(
-        "auto", "Model", "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id.", min_length=1
+        "auto",
+        "Model",
+        "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id.",
+        min_length=1,
     )
     layer_ranks: LayerRanks = _field(
         {-4: 16, -3: 24, -2: 32, -1: 32},
@@ -92,14 +95,18 @@ class TrainConfig(BaseModel):
         None, "LoRA", "Refuse a model with more trainable parameters than this (the competition's rule: 1000000).", gt=0
     )
 
-    data: str = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.", min_length=1)
+    data: str = _field(
+        "auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.", min_length=1
+    )
     max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", gt=0)
     max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", gt=0)
     max_length: int = _field(128, "Data", "Tokens of a text that are read; the rest is cut off.", ge=8, le=512)
 
     num_train_epochs: float = _field(3.0, "Training", "How often each training text is seen.", gt=0, le=1000)
     max_steps: int | None = _field(None, "Training", "Stop after this many steps, whatever the epochs say.", gt=0)
-    learning_rate: float = _field(7e-4, "Training", "How large the steps are; lower it when the loss jumps.", gt=0, le=1)
+    learning_rate: float = _field(
+        7e-4, "Training", "How large the steps are; lower it when the loss jumps.", gt=0, le=1
+    )
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = _field(
         "linear", "Training", "How the learning rate falls during training."
     )
@@ -170,7 +177,9 @@ def build_config(values: Mapping[str, Any] | None = None, *, preset: str = "seed
         ConfigError: The preset or a setting is unknown, or a value is out of its range.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"There is no preset {preset!r}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}.")
+        raise ConfigError(
+            f"There is no preset {preset!r}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}."
+        )
     values = values or {}
     for key in values:
         if key not in TrainConfig.model_fields:

@@ -105,7 +105,9 @@ def load_news(config: TrainConfig) -> News:
         n_validation=len(validation),
         n_test=0 if test is None else len(test),
     )
-    return News(folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts)
+    return News(
+        folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts
+    )
 
 
 def find_news(data: str) -> NewsFolder:
@@ -182,8 +184,13 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     try:
         frame = _read_frame(path)
-    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {_first_line(error)}.") from error
+    except (
+        OSError,
+        ValueError,
+        UnicodeDecodeError,
+        pd.errors.ParserError,
+    ) as error:  # pyarrow's errors are ValueErrors
+        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise DataError(f"{path} holds no rows.")
     frame, first_label = _name_columns(frame, path)

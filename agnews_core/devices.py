@@ -69,7 +69,9 @@ def check_optimizer(optim: str, *, device: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise ConfigError("`optim` adamw_bnb_8bit needs the bitsandbytes package: `pip install bitsandbytes`, or use adamw_torch.")
+        raise ConfigError(
+            "`optim` adamw_bnb_8bit needs the bitsandbytes package: `pip install bitsandbytes`, or use adamw_torch."
+        )
 
 
 def read_gpu_usage() -> dict[str, Any]:

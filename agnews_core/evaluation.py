@@ -26,7 +26,7 @@ Z_95 = 1.959963984540054
 _CLASSES = list(range(len(LABELS)))
 
 
-class _NewsMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
+class _NewsMetric(evaluate.Metric):
     """Integer labels against integer predictions."""
 
     def _info(self) -> Any:

@@ -79,7 +79,9 @@ class Classifier:
     @torch.inference_mode()
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
         batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
-        logits = self._model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits  # (n_batch, 4)
+        logits = self._model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+        ).logits  # (n_batch, 4)
         return apply_temperature(logits.float().cpu().numpy(), self.info.temperature)
 
 
@@ -109,7 +111,9 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
     news = load_news(config)
     rows = news.validation if split == "validation" else news.test
     if rows is None:
-        raise DataError(f"There is no test file in {news.counts.source}; use --split validation, or give other news by --data.")
+        raise DataError(
+            f"There is no test file in {news.counts.source}; use --split validation, or give other news by --data."
+        )
     if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
         rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
     texts = list(rows["text"])
@@ -159,7 +163,9 @@ def write_predictions(
                 writer.writerow([n_rows - 1, prediction.label, *name, *shares])
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output.") from error
+        raise DataError(
+            f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return n_rows

@@ -175,7 +175,9 @@ def read_layer_ranks(model: Any) -> dict[int, int]:
             found.setdefault(int(layer[1]), set()).add(int(parameter.shape[0]))  # lora_A: (r, in_features)
     for layer_index, ranks in found.items():
         if len(ranks) > 1:
-            raise ConfigError(f"Layer {layer_index} was built with several ranks, {sorted(ranks)}; please report this as a bug.")
+            raise ConfigError(
+                f"Layer {layer_index} was built with several ranks, {sorted(ranks)}; please report this as a bug."
+            )
     return {layer_index: ranks.pop() for layer_index, ranks in sorted(found.items())}
 
 
@@ -206,11 +208,15 @@ def _add_lora(bare: Any, settings: TrainConfig | AdapterInfo) -> Any:
 
 def _check_targets(bare: Any, settings: TrainConfig | AdapterInfo, n_layers: int) -> None:
     """Refuse a target that names no module, before PEFT builds anything around the others."""
-    names = [name for name, module in bare.named_modules() if _LAYER.search(f"{name}.") and hasattr(module, "in_features")]
+    names = [
+        name for name, module in bare.named_modules() if _LAYER.search(f"{name}.") and hasattr(module, "in_features")
+    ]
     for target in settings.target_modules:
         if not any(f".{name}".endswith(f".{target}") for name in names):
             known = sorted({re.sub(r".*\.layer\.\d+\.", "", name) for name in names})
-            raise ConfigError(f"`target_modules` {target!r} matches no layer of the backbone; its modules are {', '.join(known)}.")
+            raise ConfigError(
+                f"`target_modules` {target!r} matches no layer of the backbone; its modules are {', '.join(known)}."
+            )
 
 
 def build_model(config: TrainConfig, backbone: Backbone) -> Any:
@@ -247,7 +253,9 @@ def _load_bare(backbone: Backbone) -> Any:
                 local_files_only=True,
             )
     except Exception as error:  # safetensors, transformers and torch each have their own for a damaged file
-        raise CheckpointError(f"The weights in {backbone.folder} cannot be read: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(
+            f"The weights in {backbone.folder} cannot be read: {str(error).splitlines()[0]}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -297,7 +305,9 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     try:
         info = AdapterInfo.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CheckpointError(f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing).") from error
+        raise CheckpointError(
+            f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing)."
+        ) from error
     except ValidationError as error:
         raise CheckpointError(f"{path} does not describe an adapter: {error.errors()[0]['msg']}.") from error
     if info.labels != LABELS:
@@ -347,5 +357,7 @@ def _load_weights(model: Any, path: Path) -> None:
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise CheckpointError(f"The adapter's weights {path} do not fit its backbone: {len(odd)} tensors differ, first {odd[0]}.")
+        raise CheckpointError(
+            f"The adapter's weights {path} do not fit its backbone: {len(odd)} tensors differ, first {odd[0]}."
+        )
     set_peft_model_state_dict(model, state)

@@ -116,7 +116,9 @@ class Run:
         except (OSError, ValidationError) as error:
             raise RunError(f"The run {self.name} has no readable status.json.") from error
         if status.state == "running" and not self.is_owned():
-            return status.model_copy(update={"state": "interrupted", "reason": "The program ended while this run was training."})
+            return status.model_copy(
+                update={"state": "interrupted", "reason": "The program ended while this run was training."}
+            )
         return status
 
     def update_status(self, **changes: Any) -> RunStatus:
@@ -251,9 +253,13 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
         write_whole(run.path / "config.json", config.model_dump_json(indent=2))
         write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
     except FileExistsError as error:
-        raise RunError(f"There is a run named {name} already; choose another name, or go on with it by --resume.") from error
+        raise RunError(
+            f"There is a run named {name} already; choose another name, or go on with it by --resume."
+        ) from error
     except OSError as error:
-        raise RunError(f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir.") from error
+        raise RunError(
+            f"The runs folder {runs_dir} cannot be written: {error.strerror}; choose another with --runs-dir."
+        ) from error
     return run
 
 

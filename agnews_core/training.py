@@ -5,9 +5,7 @@ directory and for nothing else.
 """
 
 import logging
-import math
 import shutil
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,38 +17,21 @@ import numpy as np
 import torch
 from datasets import Dataset
 from safetensors import SafetensorError, safe_open
-from torch.utils.data import Sampler
-from transformers import (
-    DataCollatorWithPadding,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    ProgressCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerState,
-    TrainingArguments,
-)
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers import TrainerState
 
 from agnews_core.backbones import Backbone, load_backbone, load_tokenizer
 from agnews_core.calibration import apply_temperature, fit_temperature
 from agnews_core.config import TrainConfig
-from agnews_core.data import News, load_news, tokenize
-from agnews_core.devices import check_optimizer, choose_device, choose_precision, read_gpu_usage
-from agnews_core.errors import AgNewsError, ConfigError, RunError
-from agnews_core.evaluation import (
-    EvaluationReport,
-    compute_calibration_error,
-    compute_metrics,
-    compute_report,
-    read_versions,
-)
+from agnews_core.data import DataCounts, load_news, tokenize
+from agnews_core.devices import check_optimizer, choose_device, choose_precision
+from agnews_core.errors import AgNewsError, RunError
+from agnews_core.evaluation import EvaluationReport, compute_calibration_error, compute_report, read_versions
 from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
 from agnews_core.runs import Phase, Run, now, write_whole
+from agnews_core.trainer import NewsTrainer, build_trainer
 
 logger = logging.getLogger(__name__)
 
-STATUS_SECONDS = 1.0  # status.json is replaced at most this often while training
 SPARE_BYTES = 8 * 2**20  # for metrics, logs and the report
 
 
@@ -78,10 +59,13 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a run trains with, once everything is loaded."""
+    """What a run trains with, once everything is loaded. `validation` and its tokens are sorted by length."""
 
     config: TrainConfig
-    news: News
+    counts: DataCounts
+    train_tokens: Dataset
+    validation: Dataset
+    validation_tokens: Dataset
     backbone: Backbone
     tokenizer: Any
     model: Any
@@ -123,7 +107,13 @@ def _train(run: Run, *, resume: bool) -> TrainResult:
     run.clear_stop()
     checkpoint = _find_checkpoint(run) if resume else None
     parts = _load_parts(run)
-    trainer = _build_trainer(run, parts)
+    trainer = build_trainer(
+        run,
+        parts.config,
+        model=parts.model,
+        tokenizer=parts.tokenizer,
+        datasets=(parts.train_tokens, parts.validation_tokens),
+    )
     if resume:
         step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
         run.drop_metrics_after(step)
@@ -159,9 +149,24 @@ def _load_parts(run: Run) -> _Parts:
         backbone_source=backbone.source,
         plan=built.to_json(),
         data=asdict(news.counts),
-        resolved={"backbone": config.backbone if backbone.source == "folder" else backbone.name, "data": news.folder.data},
+        resolved={"backbone": backbone.reference, "data": news.folder.data},
     )
-    return _Parts(config, news, backbone, load_tokenizer(backbone), model, built)
+    tokenizer = load_tokenizer(backbone)
+    train_tokens = tokenize(news.train, tokenizer, max_length=config.max_length)
+    validation_tokens = tokenize(news.validation, tokenizer, max_length=config.max_length)
+    # Batches are read in order; sorted, their texts are of like length and need little padding.
+    by_length = np.argsort(np.asarray(validation_tokens["length"]), kind="stable")
+    return _Parts(
+        config=config,
+        counts=news.counts,
+        train_tokens=train_tokens,
+        validation=news.validation.select(by_length),
+        validation_tokens=validation_tokens.select(by_length),
+        backbone=backbone,
+        tokenizer=tokenizer,
+        model=model,
+        plan=built,
+    )
 
 
 def _check_disk(run: Run, built: Plan) -> None:
@@ -173,166 +178,6 @@ def _check_disk(run: Run, built: Plan) -> None:
             f"The runs folder {run.path.parent} has {free / 1e6:,.0f} MB free and this run needs about {needed / 1e6:,.0f} MB; "
             "make room or choose another with --runs-dir."
         )
-
-
-class NewsTrainer(Trainer):  # type: ignore[misc]  # transformers ships no types here
-    """Trainer with batches of texts of like length whose order depends on seed and epoch alone.
-
-    transformers' own length grouping draws from the global random state, so that a resumed run would see another order.
-    """
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return SeededLengthSampler(batch_size, lengths=list(self.train_dataset["length"]), dataset=dataset, seed=self.args.seed)
-
-
-class SeededLengthSampler(LengthGroupedSampler):  # type: ignore[misc]
-    """Groups texts of like length, shuffled anew each epoch from (seed, epoch)."""
-
-    def __init__(self, batch_size: int, *, lengths: list[int], dataset: Dataset, seed: int) -> None:
-        super().__init__(batch_size, dataset=dataset, lengths=lengths, generator=torch.Generator())
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Trainer says which epoch comes next, also after a resume."""
-        self._epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        self.generator.manual_seed(self._seed * 1_000_003 + self._epoch)
-        return super().__iter__()
-
-
-class RunCallback(TrainerCallback):  # type: ignore[misc]
-    """Writes what happens to the run's directory as it happens, and stops when a stop is asked for there."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._status_at = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Record how many steps there will be."""
-        self._run.update_status(max_steps=state.max_steps, step=state.global_step)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Append a recorded loss; end the run when it is no number."""
-        if not logs or "loss" not in logs:
-            return  # an evaluation, which on_evaluate records, or Trainer's closing summary
-        self._run.append_metrics({"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **self._gpu()})
-        if not math.isfinite(logs["loss"]):
-            raise RunError(
-                f"The loss is no longer a number at step {state.global_step}; use a lower learning rate (it is "
-                f"{args.learning_rate:g}) or --precision fp32."
-            )
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        """Append an evaluation."""
-        kept = {name: value for name, value in metrics.items() if name.startswith("eval_")}
-        self._run.append_metrics({"step": state.global_step, "epoch": state.epoch, "time": time.time(), **kept})
-        logger.info("step %d: validation accuracy %.4f", state.global_step, metrics.get("eval_accuracy", math.nan))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Record progress; evaluate at the very end too; stop and save when a stop is asked for."""
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = True
-        if time.monotonic() - self._status_at > STATUS_SECONDS or state.global_step >= state.max_steps:
-            self._run.update_status(step=state.global_step)
-            self._status_at = time.monotonic()
-        if self._run.read_stop():
-            control.should_training_stop = control.should_save = True
-
-    def _gpu(self) -> dict[str, Any]:
-        return read_gpu_usage() if torch.cuda.is_available() else {}
-
-
-class StderrProgress(ProgressCallback):  # type: ignore[misc]
-    """Trainer's progress bar, which shows the loss beside the ETA instead of printing every log to standard output."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Show the newest loss and accuracy in the bar."""
-        if self.training_bar is not None and logs:
-            shown = {name: f"{logs[name]:.3f}" for name in ("loss", "eval_accuracy") if name in logs}
-            self.training_bar.set_postfix(shown, refresh=False)
-
-
-def _build_trainer(run: Run, parts: _Parts) -> NewsTrainer:
-    config = parts.config
-    callbacks: list[Any] = [RunCallback(run), StderrProgress()]
-    if config.early_stopping_patience:
-        callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
-    callbacks += _build_loggers(config, run)
-    tokens = tokenize(parts.news.validation, parts.tokenizer, max_length=config.max_length)
-    trainer = NewsTrainer(
-        model=parts.model,
-        args=_build_arguments(config, run),
-        train_dataset=tokenize(parts.news.train, parts.tokenizer, max_length=config.max_length),
-        # By length, so that batches read in order are of like length; `_finish` puts the texts in the same order.
-        eval_dataset=tokens.select(_by_length(tokens)),
-        data_collator=DataCollatorWithPadding(parts.tokenizer),
-        processing_class=parts.tokenizer,
-        compute_metrics=compute_metrics,
-        callbacks=callbacks,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-def _by_length(tokens: Dataset) -> Any:
-    return np.argsort(np.asarray(tokens["length"]), kind="stable")
-
-
-def _build_arguments(config: TrainConfig, run: Run) -> TrainingArguments:
-    device = choose_device()
-    precision = choose_precision(config.precision, device=device).name
-    same_name = (
-        "num_train_epochs", "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size",
-        "per_device_eval_batch_size", "gradient_accumulation_steps", "optim", "weight_decay", "max_grad_norm",
-        "label_smoothing_factor", "seed", "eval_steps", "logging_steps",
-    )  # fmt: skip
-    return TrainingArguments(
-        output_dir=str(run.checkpoints_dir),
-        max_steps=config.max_steps or -1,
-        eval_strategy="steps",
-        save_strategy="steps",
-        save_steps=config.eval_steps,  # the best model can only be one that was saved
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_accuracy",
-        greater_is_better=True,
-        label_names=["labels"],  # a PeftModel hides its signature, and evaluation would lose its metrics
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=device == "cuda",
-        logging_nan_inf_filter=False,  # a loss that is no number ends the run; it is not smoothed over
-        restore_callback_states_from_checkpoint=True,  # early stopping's patience
-        disable_tqdm=True,  # StderrProgress instead
-        report_to="none",  # _build_loggers
-        **{name: getattr(config, name) for name in same_name},
-    )
-
-
-def _build_loggers(config: TrainConfig, run: Run) -> list[Any]:
-    """Build the TensorBoard or trackio callback.
-
-    Raises:
-        ConfigError: The package is not installed.
-    """
-    if config.report_to == "tensorboard":
-        from torch.utils.tensorboard import SummaryWriter
-        from transformers.integrations import TensorBoardCallback
-
-        return [TensorBoardCallback(SummaryWriter(log_dir=str(run.path / "tensorboard")))]
-    if config.report_to == "trackio":
-        import importlib.util
-
-        if importlib.util.find_spec("trackio") is None:
-            raise ConfigError("`report_to` trackio needs the trackio package: `pip install trackio`, or use tensorboard.")
-        from transformers.integrations import TrackioCallback
-
-        return [TrackioCallback()]
-    return []
 
 
 def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, float]) -> TrainResult:
@@ -353,34 +198,36 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
         plan=parts.plan,
         run_dir=str(run.path),
         state="stopped" if stop else "finished",
-        data_source=parts.news.counts.source,
-        n_train=parts.news.counts.n_train,
-        n_validation=parts.news.counts.n_validation,
+        data_source=parts.counts.source,
+        n_train=parts.counts.n_train,
+        n_validation=parts.counts.n_validation,
         eval_accuracy=report.accuracy if report else trainer.state.best_metric,
         eval_f1=report.f1_macro if report else None,
         train_runtime_seconds=metrics["train_runtime"],
         train_samples_per_second=metrics["train_samples_per_second"],
         stopped_early=trainer.state.global_step < trainer.state.max_steps,
     )
-    reasons = {"": "", "keep": "Stopped; the best model so far was kept.", "discard": "Stopped; the model was discarded."}
+    reasons = {
+        "": "",
+        "keep": "Stopped; the best model so far was kept.",
+        "discard": "Stopped; the model was discarded.",
+    }
     run.update_status(step=trainer.state.global_step, result=result.to_json())
     _end(run, result.state, reasons[stop])
     return result
 
 
 def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
-    predictions = trainer.predict(trainer.eval_dataset).predictions  # (n, 4), in the order of eval_dataset
-    logits = np.asarray(predictions, dtype=np.float32)
-    news = parts.news.validation.select(_by_length(tokenize(parts.news.validation, parts.tokenizer, max_length=parts.config.max_length)))
-    labels = np.asarray(news["label"])
+    logits = np.asarray(trainer.predict(parts.validation_tokens).predictions, dtype=np.float32)  # (n, 4)
+    labels = np.asarray(parts.validation["label"])
     temperature = fit_temperature(logits, labels)
     return compute_report(
-        news["text"],
+        parts.validation["text"],
         labels,
         apply_temperature(logits, temperature),
         split="validation",
-        data_source=parts.news.counts.source,
-        data_counts=asdict(parts.news.counts),
+        data_source=parts.counts.source,
+        data_counts=asdict(parts.counts),
         backbone=parts.backbone.name,
         seed=parts.config.seed,
         temperature=temperature,
@@ -390,7 +237,9 @@ def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
 
 def _find_checkpoint(run: Run) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None."""
-    found = sorted(run.checkpoints_dir.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    found = sorted(
+        run.checkpoints_dir.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
+    )
     return next((path for path in found if _is_complete(path)), None)
 
 

@@ -1,0 +1,69 @@
+"""A tiny real backbone and tiny real news, built offline once, for tests that really train."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from agnews_core import backbones
+from agnews_core.data import SAMPLE_DIR
+
+# Tests that want the hub say so; no other may wait for it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("AGNEWS_DATA_DIR", None)
+os.environ.pop("AGNEWS_RUNS_DIR", None)
+
+
+def read_sample(split: str) -> list[dict]:
+    return [json.loads(line) for line in (SAMPLE_DIR / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_the_hub_said():
+    backbones.hub_answers.cache_clear()
+    yield
+    backbones.hub_answers.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory) -> Path:
+    """A random RoBERTa of 12 layers x 32 with a tokenizer of its own, saved as transformers saves them."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+    folder = tmp_path_factory.mktemp("backbone") / "tiny-roberta"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=800,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((row["text"] for row in read_sample("train")), trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", mask_token="<mask>", model_max_length=128,
+    ).save_pretrained(folder)  # fmt: skip
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer.get_vocab()), hidden_size=32, num_hidden_layers=12, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    RobertaModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_news(tmp_path_factory) -> Path:
+    """A folder of 160 training and 40 test texts from the bundled sample."""
+    folder = tmp_path_factory.mktemp("news")
+    for split, count in (("train", 160), ("test", 40)):
+        lines = "".join(json.dumps(row) + "\n" for row in read_sample(split)[:count])
+        (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+    return folder
