@@ -4,6 +4,7 @@ import csv
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from agnews_core.data import LABELS, encode, load_news
 from agnews_core.devices import choose_device
 from agnews_core.errors import DataError
 from agnews_core.evaluation import EvaluationReport, compute_report
+from agnews_core.evaluation_files import Evaluated
 from agnews_core.model import AdapterInfo, LoadedModel, load_model
+from agnews_core.predictions import Progress, predict_table, read_probabilities
 
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
 BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
@@ -52,6 +55,7 @@ class Classifier:
     def __init__(self, loaded: LoadedModel) -> None:
         self.info: AdapterInfo = loaded.info
         self._tokenizer = load_tokenizer(loaded.backbone)
+        self._tokenizer_lock = threading.Lock()  # a fast tokenizer refuses a second caller while it sets its truncation
         self._device = torch.device(choose_device())
         self._model = loaded.model.to(self._device)
 
@@ -70,11 +74,27 @@ class Classifier:
 
     def compute_probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, 4) probabilities, rows in the order of the texts; for any number of texts use `predict`."""
-        ids = encode(texts, self._tokenizer, max_length=self.info.max_length)["input_ids"]
-        probabilities = np.empty((len(texts), len(LABELS)), dtype=np.float32)
+        return apply_temperature(self.compute_logits(texts), 1.0)
+
+    def compute_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, 4) logits, already divided by the model's temperature, rows in the order of the texts."""
+        ids = self._encode(texts)
+        logits = np.empty((len(texts), len(LABELS)), dtype=np.float32)
         for rows in _batch_by_length([len(text_ids) for text_ids in ids]):
-            probabilities[rows] = self._compute_batch([ids[row] for row in rows])
-        return probabilities
+            logits[rows] = self._compute_batch([ids[row] for row in rows])
+        return logits / np.float32(self.info.temperature)
+
+    def find_read_end(self, text: str) -> int:
+        """Return how many characters of a text are read before it is cut off."""
+        with self._tokenizer_lock:
+            encoded = self._tokenizer(
+                text, truncation=True, max_length=self.info.max_length, return_offsets_mapping=True
+            )
+        return max((int(end) for _, end in encoded["offset_mapping"]), default=0)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        with self._tokenizer_lock:
+            return encode(texts, self._tokenizer, max_length=self.info.max_length)["input_ids"]
 
     @torch.inference_mode()
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
@@ -82,7 +102,8 @@ class Classifier:
         logits = self._model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
         ).logits  # (n_batch, 4)
-        return apply_temperature(logits.float().cpu().numpy(), self.info.temperature)
+        result: NDArray[np.float32] = logits.float().cpu().numpy()
+        return result
 
 
 def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -98,12 +119,26 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> EvaluationReport:
+    """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
+    with tqdm(unit="text", file=sys.stderr) as bar:
+
+        def show(n_done: int, n_total: int) -> None:
+            bar.total = n_total
+            bar.update(n_done - bar.n)
+
+        return evaluate_split(classifier, config, split=split, on_progress=show).report
+
+
+def evaluate_split(
+    classifier: Classifier, config: TrainConfig, *, split: str, on_progress: Progress | None = None
+) -> Evaluated:
     """Classify a split of the news that `config` names and report how good the model is on it.
 
     Args:
         classifier: The model.
         config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
         split: "validation" or "test".
+        on_progress: Told how many texts are done, and how many there are.
 
     Raises:
         DataError: The news cannot be had or has no test file.
@@ -116,13 +151,12 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
         )
     if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
         rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
-    texts = list(rows["text"])
-    predictions = tqdm(classifier.predict(texts), total=len(texts), unit="text", file=sys.stderr)
-    probabilities = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)  # (n, 4)
-    return compute_report(
+    texts, labels = list(rows["text"]), np.asarray(rows["label"])
+    table = predict_table(classifier, texts, on_progress).assign(label=labels)
+    report = compute_report(
         texts,
-        np.asarray(rows["label"]),
-        probabilities,
+        labels,
+        read_probabilities(table),
         split=split,
         data_source=news.counts.source,
         data_counts=asdict(news.counts),
@@ -130,6 +164,7 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
         seed=config.seed,
         temperature=classifier.info.temperature,
     )
+    return Evaluated(report, table)
 
 
 def write_predictions(

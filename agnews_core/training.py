@@ -25,8 +25,10 @@ from agnews_core.config import TrainConfig
 from agnews_core.data import DataCounts, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError
-from agnews_core.evaluation import EvaluationReport, compute_calibration_error, compute_report, read_versions
+from agnews_core.evaluation import compute_calibration_error, compute_report, read_versions
+from agnews_core.evaluation_files import Evaluated, write_evaluated
 from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
+from agnews_core.predictions import build_table, read_probabilities
 from agnews_core.runs import Phase, Run, now, write_whole
 from agnews_core.trainer import NewsTrainer, build_trainer
 
@@ -189,11 +191,13 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
         info = save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
     if not stop:
         _enter(run, "evaluating")
-        report = _evaluate_best(parts, trainer)
+        evaluated = _evaluate_best(parts, trainer)
+        report = evaluated.report
         write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
         write_whole(run.path / "report.json", report.model_dump_json(indent=2))
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
+        write_evaluated(run.path, evaluated)
     result = TrainResult(
         plan=parts.plan,
         run_dir=str(run.path),
@@ -217,14 +221,15 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
     return result
 
 
-def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
+def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> Evaluated:
     logits = np.asarray(trainer.predict(parts.validation_tokens).predictions, dtype=np.float32)  # (n, 4)
     labels = np.asarray(parts.validation["label"])
     temperature = fit_temperature(logits, labels)
-    return compute_report(
+    table = build_table(parts.validation["text"], apply_temperature(logits, temperature), labels)
+    report = compute_report(
         parts.validation["text"],
         labels,
-        apply_temperature(logits, temperature),
+        read_probabilities(table),
         split="validation",
         data_source=parts.counts.source,
         data_counts=asdict(parts.counts),
@@ -235,6 +240,7 @@ def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
     )
 
 
+    return Evaluated(report, table)
 def _find_checkpoint(run: Run) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None."""
     found = sorted(
