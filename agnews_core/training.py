@@ -81,16 +81,19 @@ def train(run: Run, *, resume: bool = False) -> TrainResult:
         run: Made by `runs.create_run`; its config.json has the settings.
         resume: Go on from the last complete checkpoint, if there is one.
 
+    A request to stop that is there already is obeyed; who resumes a stopped run withdraws it first (`Run.clear_stop`).
+
     Raises:
         ConfigError, DataError, CheckpointError: The settings cannot be carried out.
         RunError: The run failed; status.json has the reason, traceback.txt the place.
     """
     with run.own(), _log_to(run.path / "log.txt"):
-        if not resume:
-            run.clear_stop()
         run.update_status(state="running", started_at=now(), ended_at="", reason="", versions=read_versions())
         try:
             return _train(run, resume=resume)
+        except _StoppedEarlyError as error:
+            _end(run, "stopped", str(error))
+            raise
         except KeyboardInterrupt:
             _end(run, "stopped", "Interrupted before the model could be saved.")
             raise
@@ -106,7 +109,6 @@ def train(run: Run, *, resume: bool = False) -> TrainResult:
 
 
 def _train(run: Run, *, resume: bool) -> TrainResult:
-    run.clear_stop()
     checkpoint = _find_checkpoint(run) if resume else None
     parts = _load_parts(run)
     trainer = build_trainer(
@@ -195,9 +197,9 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
         report = evaluated.report
         write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
         write_whole(run.path / "report.json", report.model_dump_json(indent=2))
+        write_evaluated(run.path, evaluated)
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
-        write_evaluated(run.path, evaluated)
     result = TrainResult(
         plan=parts.plan,
         run_dir=str(run.path),
@@ -238,9 +240,9 @@ def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> Evaluated:
         temperature=temperature,
         uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
     )
-
-
     return Evaluated(report, table)
+
+
 def _find_checkpoint(run: Run) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None."""
     found = sorted(
@@ -259,7 +261,13 @@ def _is_complete(checkpoint: Path) -> bool:
         return False
 
 
+class _StoppedEarlyError(RunError):
+    """A stop was asked for before there was anything to keep."""
+
+
 def _enter(run: Run, phase: Phase) -> None:
+    if run.read_stop() and phase in ("preparing data", "loading the backbone", "training"):
+        raise _StoppedEarlyError("Stopped before training began.")
     logger.info("%s", phase)
     run.update_status(phase=phase)
 
