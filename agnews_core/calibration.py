@@ -4,6 +4,7 @@ One number divides all logits before the softmax. It moves no maximum, so that n
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,18 @@ from scipy.special import log_softmax, softmax
 
 MIN_TEMPERATURE = 0.25
 MAX_TEMPERATURE = 10.0
+N_BINS = 15  # of equal width, from 0 to 1
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The n texts whose confidence lies in (low, high]: what it was on average, and the share that was right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
 
 
 def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -44,3 +57,25 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
     bounds = (math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE))
     return math.exp(minimize_scalar(compute_loss, bounds=bounds, method="bounded").x)
+
+
+def compute_reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[ReliabilityBin]:
+    """Sort texts by confidence into equal bins (Guo et al. 2017, figure 1); bins without a text are left out.
+
+    Args:
+        labels: (n,) true classes.
+        probabilities: (n, k), rows sum to 1.
+    """
+    confidence = probabilities.max(-1)  # (n,)
+    right = probabilities.argmax(-1) == labels  # (n,)
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    return [
+        ReliabilityBin(
+            low=number / N_BINS,
+            high=(number + 1) / N_BINS,
+            n=int((bins == number).sum()),
+            confidence=float(confidence[bins == number].mean()),
+            accuracy=float(right[bins == number].mean()),
+        )
+        for number in np.unique(bins).tolist()
+    ]

@@ -177,3 +177,7 @@ def _identify(model: TrainedModel) -> tuple[str, int]:
         return str(model.adapter_dir.resolve()), (model.adapter_dir / ADAPTER_INFO).stat().st_mtime_ns
     except OSError as error:
         raise RunError(f"The model {model.title} is no longer there; choose another one.") from error
+
+
+CLASSIFIERS = ClassifierCache()
+"""The one cache of this process."""

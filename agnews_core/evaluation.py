@@ -130,7 +130,8 @@ def compute_report(
         texts: n texts.
         labels: (n,) true classes, 0-3.
         probabilities: (n, 4), rows sum to 1.
-        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`: where the texts and the model come from.
+        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`, `uncalibrated_error`: where the
+            texts and the model come from.
 
     Raises:
         DataError: There are no texts.

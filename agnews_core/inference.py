@@ -26,6 +26,7 @@ from agnews_core.evaluation_files import Evaluated
 from agnews_core.model import AdapterInfo, LoadedModel, load_model
 from agnews_core.predictions import Progress, predict_table, read_probabilities
 
+UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
 BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
 
@@ -42,6 +43,12 @@ class Prediction:
     def label_name(self) -> str:
         """The class's name."""
         return LABELS[self.label]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the second class comes so close that the first one should not be taken for certain."""
+        first, second = sorted(self.probabilities, reverse=True)[:2]
+        return first - second < UNSURE_MARGIN
 
     def to_json(self) -> dict[str, Any]:
         """Return the prediction as JSON has it, probabilities by class name."""
