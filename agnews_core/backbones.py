@@ -301,3 +301,18 @@ def compute_fingerprint(backbone: Backbone) -> str:
         with weights.open("rb") as file:
             digest.update(file.read(2**20))
     return digest.hexdigest()[:16]
+
+
+def count_layers(name: str) -> int:
+    """Return how many layers a backbone has; nothing is imported or fetched for the named ones.
+
+    Raises:
+        CheckpointError, ConfigError: As `load_backbone_config`.
+
+    >>> count_layers("roberta-base")
+    12
+    """
+    name = choose_name(name)
+    if name in KNOWN_CONFIGS and not Path(name).is_dir():
+        return int(KNOWN_CONFIGS[name].get("num_hidden_layers", 12))  # transformers' default for both families
+    return int(load_backbone_config(name).num_hidden_layers)

@@ -24,14 +24,12 @@ from filelock import FileLock
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError, RunError
-from agnews_core.runs import Run, RunStatus, State, create_run, find_run, list_runs, now
+from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, now
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20
 NICENESS = 10  # the page answers first
-RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
-ACTIVE: tuple[State, ...] = ("queued", "running")
 PACKAGE_PARENT = Path(__file__).parent.parent
 
 
@@ -201,31 +199,6 @@ def _record_failure(run: Run) -> None:
             run.update_status(state="failed", reason=reason, ended_at=now())
     except (OSError, AgNewsError):
         logger.exception("Nor could that be recorded in %s.", run.path)
-
-
-def find_place(runs_dir: Path, name: str) -> int:
-    """Return how many runs are ahead of a queued one, the one that is being trained included."""
-    ahead = 0
-    own = find_run(runs_dir, name).read_status()
-    for run in list_runs(runs_dir):
-        status = _read_status(run)
-        if status is None or run.name == name:
-            continue
-        ahead += status.state == "running" or (status.state == "queued" and status.queued_at < own.queued_at)
-    return ahead
-
-
-def find_active(runs_dir: Path) -> Run | None:
-    """Return the run that is being trained, else the first in the queue, else None."""
-    active = [(status, run) for run in list_runs(runs_dir) if (status := _read_status(run)) and status.state in ACTIVE]
-    return min(active, key=lambda pair: (pair[0].state == "queued", pair[0].queued_at))[1] if active else None
-
-
-def _read_status(run: Run) -> RunStatus | None:
-    try:
-        return run.read_status()
-    except RunError:
-        return None
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -32,6 +32,8 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+ACTIVE: tuple[State, ...] = ("queued", "running")
+RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
 Phase = Literal["preparing data", "loading the backbone", "training", "evaluating", "saving", "done"]
 LOCK_SECONDS = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -1,7 +1,7 @@
 """How the page looks: its theme, its one accent colour, and the colour of each class. It knows no component.
 
-The colours of the classes are Okabe and Ito's, which people with colour-blind eyes tell apart, darkened for text on white and
-lightened for text on the dark page until both have a contrast of at least 4.5 : 1 (WCAG AA).
+The colours of the classes are Okabe and Ito's, which people with colour-blind eyes tell apart, darkened for text on
+white and lightened for text on the dark page until both have a contrast of at least 4.5 : 1 (WCAG AA).
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,9 @@ def build_theme() -> gr.themes.Base:
         neutral_hue=gr.themes.colors.slate,
         radius_size=gr.themes.sizes.radius_sm,
         text_size=gr.themes.sizes.text_md,
-        font=(gr.themes.LocalFont("IBM Plex Sans"), "ui-sans-serif", "system-ui", "sans-serif"),
-        font_mono=(gr.themes.LocalFont("IBM Plex Mono"), "ui-monospace", "Consolas", "monospace"),
+        # Weight 600 is drawn by 700: gradio's file of IBM Plex Sans SemiBold lacks most letters.
+        font=(gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=(gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
     ).set(
         body_background_fill="#f7f8fa",
         body_background_fill_dark="#0e1218",
