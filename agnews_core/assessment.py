@@ -23,33 +23,28 @@ def read_assessment(model: TrainedModel, split: str) -> Assessment | None:
     return None if evaluated is None else Assessment(evaluated, read_baseline(model.folder, split))
 
 
-def make_assessment(
+def load_assessment(
     model: TrainedModel, split: str, classifiers: ClassifierCache, on_progress: Progress | None = None
 ) -> Assessment:
-    """Evaluate a run's model on a split of the run's own news, compute the baseline, and keep both in the run's directory.
+    """Return a model's assessment with all its parts, computing what is not kept, and keep that in the run's directory.
+
+    A run's model does not change once the run has ended, so that an evaluation made at the end of training is not repeated.
 
     Raises:
         RunError: The model belongs to no run.
-        DataError: The run's news is no longer there, or has no test file.
+        DataError: The run's news is no longer there, or has no such split.
         CheckpointError: The model cannot be loaded.
     """
     if model.run is None:
         raise RunError(
-            "A shipped model is not evaluated here: which texts it learned from is not known; see its report."
+            "A shipped model is not evaluated here, since its training texts are not known; see its own report."
         )
-    from agnews_core.inference import evaluate_split
-
     config = model.run.read_resolved_config()
-    evaluated = evaluate_split(classifiers.load(model), config, split=split, on_progress=on_progress)
-    write_evaluated(model.folder, evaluated)
+    evaluated = read_evaluated(model.folder, split)
+    if evaluated is None or evaluated.table is None:
+        from agnews_core.inference import evaluate_split
+
+        evaluated = evaluate_split(classifiers.load(model), config, split=split, on_progress=on_progress)
+        write_evaluated(model.folder, evaluated)
     assert evaluated.table is not None  # evaluate_split always makes it
     return Assessment(evaluated, load_baseline(model.folder, split, evaluated.table, config))
-
-
-def add_baseline(model: TrainedModel, assessment: Assessment) -> Assessment:
-    """Compute the baseline of an evaluation that was kept without one (at the end of a training)."""
-    report, table = assessment.evaluated.report, assessment.evaluated.table
-    if assessment.baseline is not None or table is None or model.run is None:
-        return assessment
-    baseline = load_baseline(model.folder, report.split, table, model.run.read_resolved_config())
-    return Assessment(assessment.evaluated, baseline)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,25 @@ class Piece:
     weight: float | None = None
 
 
+# Shares of the largest weight from which a word is said to decide, to help, or to speak against the class.
+DECIDES_FROM, HELPS_FROM = 0.5, 0.15
+Role = Literal["decides", "helps", "speaks against it"]
+
+
 @dataclass(frozen=True)
 class Attribution:
     """The whole text in pieces, and the class (0-3) whose log-odds the weights are of."""
 
     label: int
     pieces: tuple[Piece, ...]
+
+    def find_role(self, piece: Piece) -> Role | None:
+        """Say in a word what a piece does, measured against the weightiest one; None where that is next to nothing."""
+        largest = max((abs(other.weight or 0.0) for other in self.pieces), default=0.0)
+        share = (piece.weight or 0.0) / largest if largest else 0.0
+        if share <= -HELPS_FROM:
+            return "speaks against it"
+        return "decides" if share >= DECIDES_FROM else "helps" if share >= HELPS_FROM else None
 
     def rank_words(self, at_most: int) -> list[Piece]:
         """Return the words of the largest weights, either sign, largest first."""

@@ -1,10 +1,14 @@
 """Files made for somebody to fetch, in a temporary folder of this process that goes with it."""
 
+import contextlib
 import functools
 import re
+import shutil
 import tempfile
+import time
 from pathlib import Path
 
+KEPT_SECONDS = 3600
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -14,6 +18,7 @@ def choose_download_path(name: str) -> Path:
     >>> choose_download_path("run 1/report.html").name
     'run-1-report.html'
     """
+    _forget_old_ones()
     return Path(tempfile.mkdtemp(dir=_find_folder().name)) / (_NOT_IN_NAMES.sub("-", name).strip("-.") or "file")
 
 
@@ -22,6 +27,13 @@ def write_download(name: str, text: str) -> Path:
     path = choose_download_path(name)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _forget_old_ones() -> None:
+    for folder in Path(_find_folder().name).iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another thread was faster
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache

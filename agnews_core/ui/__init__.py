@@ -38,7 +38,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": build_theme(),
         "css": build_css(),
-        "css_paths": [ASSETS / "page.css"],
+        "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
         "footer_links": ["api", "settings"],
         "max_file_size": "200mb",
         "show_error": False,
