@@ -83,8 +83,8 @@ def build_tab(runs_dir: Path) -> None:
     )  # fmt: skip
     with gr.Column(visible=False) as results:
         parts = _build_results()
-    states = gr.State(None, time_to_live=KEPT_SECONDS), gr.State(None, time_to_live=KEPT_SECONDS)
-    view = _View(file, column, split, empty_missing, model, predict, status, first_rows, results, *parts, *states)
+    kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
+    view = _View(*[file, column, split, empty_missing, model, predict, status, first_rows, results, *parts, *kept])
     _wire_reading(view, example)
     _wire_predicting(runs_dir, view)
     _build_endpoint(runs_dir)
