@@ -1,0 +1,227 @@
+"""Which column of a table holds the texts, and what becomes of rows that hold none.
+
+The same for every kind of upload: a reader hands over columns, this module chooses one and makes `list[str]` of it. It
+knows nothing of file formats.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from agnews_core.errors import DataError
+
+Missing: TypeAlias = Literal["refuse", "empty"]
+
+MAX_ROWS_SHOWN: Final = 10
+MAX_COLUMNS_SHOWN: Final = 20
+ROW_COST_BYTES: Final = 16
+MAX_EXPANSION: Final = 20
+ALWAYS_ALLOWED_BYTES: Final = 32 * 2**20
+
+
+class Budget:
+    """What may be made of one file: a few bytes can point to the same long text millions of times."""
+
+    def __init__(self, file_bytes: int) -> None:
+        self.limit_bytes = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * file_bytes)
+        self.left_bytes = self.limit_bytes
+
+    def spend(self, size_bytes: int) -> None:
+        """Take from what is left.
+
+        Raises:
+            DataError: nothing is left.
+        """
+        self.left_bytes -= size_bytes
+        if self.left_bytes < 0:
+            raise DataError(
+                f"The texts in this file come to more than {self.limit_bytes // 2**20:,} MB, far more than the file "
+                "itself; save them in smaller parts."
+            )
+
+    def metered(self, rows: Iterable[object]) -> Iterator[object]:
+        """Pass rows on, each paid for."""
+        for row in rows:
+            cost = ROW_COST_BYTES
+            if isinstance(row, str | bytes):
+                cost = sys.getsizeof(row)
+            elif isinstance(row, memoryview):
+                cost += len(row)
+            self.spend(cost)
+            yield row
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an upload.
+
+    Attributes:
+        name: what the file calls it.
+        holds: "text"; "bytes"; "objects" where only a look at the rows tells; or what it holds instead, such as
+        "int64".
+        rows: starts reading; gives str, bytes or memoryview, None where a row is missing, or anything else.
+    """
+
+    name: str
+    holds: str
+    rows: Callable[[], Iterator[object]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of an upload, in file order, and the column they were in (None where there are no columns)."""
+
+    texts: list[str]
+    column: str | None
+    notes: tuple[str, ...] = ()
+
+
+def choose_texts(columns: Sequence[Column], *, column: str | None, missing: Missing, budget: Budget) -> Texts:
+    """Read the texts out of the column that was asked for, or out of the one that must be meant.
+
+    That is `text`, else the only column of strings, else `title` and `description` joined by a space.
+
+    Raises:
+        DataError: no column or several could be meant, or rows hold no text.
+    """
+    if column is not None:
+        chosen = [one for one in columns if one.name == column]
+        if len(chosen) != 1:
+            raise DataError(
+                f"There is {'more than one' if chosen else 'no'} column {column!r} in this file; {_list(columns)}"
+            )
+        return Texts(read_column(chosen[0], missing=missing, budget=budget), column)
+    meant = _named(columns, "text") or _only_text(columns, budget)
+    if meant is not None:
+        return Texts(read_column(meant, missing=missing, budget=budget), meant.name)
+    title, description = _named(columns, "title"), _named(columns, "description")
+    if title is None or description is None:
+        raise DataError(f"Which column holds the texts? Choose one by its name, or name it 'text'; {_list(columns)}")
+    return _join(title, description, missing=missing, budget=budget)
+
+
+def read_column(column: Column, *, missing: Missing, budget: Budget) -> list[str]:
+    """Make a list of str of a column's rows, in order.
+
+    Raises:
+        DataError: the column or some of its rows hold something else than text; the rows are named, counted from 0.
+    """
+    if column.holds not in ("text", "bytes", "objects"):
+        subject = f"The column {_quote(column.name)}" if column.name else "This file"
+        raise DataError(f"{subject} holds {column.holds}, not texts; choose another one.")
+    return collect_texts(column.rows(), missing=missing, budget=budget)
+
+
+def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -> list[str]:
+    """Make a list of str of rows, in order.
+
+    Raises:
+        DataError: a row is missing and `missing` is "refuse", or holds something else than text.
+    """
+    texts: list[str] = []
+    without: list[int] = []
+    wrong: list[int] = []
+    for number, row in enumerate(budget.metered(rows)):
+        if type(row) is str:
+            texts.append(row)
+        elif is_missing(row):
+            without.append(number)
+            texts.append("")
+        elif isinstance(row, bytes | memoryview):
+            texts.append(_decode(row, number))
+        else:
+            wrong.append(number)
+    if wrong:
+        raise DataError(
+            f"{_name_rows(wrong)} something else than a text; keep only texts in this column, or choose another one."
+        )
+    if without and missing == "refuse":
+        raise DataError(f"{_name_rows(without)} no text; remove such rows, or choose to keep them as empty texts.")
+    return without_surrogates(texts)
+
+
+def is_missing(row: object) -> bool:
+    """Say whether a row is None or NaN."""
+    return row is None or (isinstance(row, float) and row != row)
+
+
+def without_surrogates(texts: list[str]) -> list[str]:
+    """Put the replacement character for halves of surrogate pairs, which no tokenizer or CSV file can take."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
+    return texts
+
+
+def _decode(row: bytes | memoryview, number: int) -> str:
+    try:
+        return str(row, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"Row {number} (counting from 0) holds bytes that are not UTF-8 text; save texts instead."
+        ) from error
+
+
+def _named(columns: Sequence[Column], name: str) -> Column | None:
+    exact = [column for column in columns if column.name == name]
+    alike = exact or [column for column in columns if column.name.strip().casefold() == name]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _only_text(columns: Sequence[Column], budget: Budget) -> Column | None:
+    ranked = [(_rank(column, budget), column) for column in columns]
+    best = max((rank for rank, _ in ranked), default=0)
+    alike = [column for rank, column in ranked if rank == best]
+    return alike[0] if best and len(alike) == 1 else None
+
+
+def _rank(column: Column, budget: Budget) -> int:
+    """Say how surely a column holds texts: 3 it does, 2 it holds bytes, 1 it holds nothing at all, 0 it does not."""
+    if column.holds == "objects":
+        return _rank_rows(budget.metered(column.rows()))
+    return {"text": 3, "bytes": 2}.get(column.holds, 0)
+
+
+def _rank_rows(rows: Iterable[object]) -> int:
+    rank = 1
+    for row in rows:
+        if isinstance(row, str):
+            rank = 3
+        elif isinstance(row, bytes | memoryview):
+            rank = max(rank, 2)
+        elif not is_missing(row):
+            return 0
+    return rank
+
+
+def _join(title: Column, description: Column, *, missing: Missing, budget: Budget) -> Texts:
+    titles = read_column(title, missing=missing, budget=budget)
+    descriptions = read_column(description, missing=missing, budget=budget)
+    if len(titles) != len(descriptions):
+        raise DataError(
+            f"{_quote(title.name)} has {len(titles):,} rows and {_quote(description.name)} {len(descriptions):,}."
+        )
+    texts = [" ".join(part for part in pair if part) for pair in zip(titles, descriptions, strict=True)]
+    name = f"{title.name} + {description.name}"
+    return Texts(texts, name, (f"Read {_quote(title.name)} and {_quote(description.name)}, joined by a space.",))
+
+
+def _list(columns: Sequence[Column]) -> str:
+    names = [_quote(column.name) for column in columns[:MAX_COLUMNS_SHOWN]]
+    more = len(columns) - len(names)
+    return f"it has {', '.join(names) or 'no columns'}{f' and {more:,} more' if more else ''}."
+
+
+def _quote(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:57] + "...")
+
+
+def _name_rows(rows: list[int]) -> str:
+    numbers = [f"{row:,}" for row in rows[:MAX_ROWS_SHOWN]]
+    more = len(rows) - len(numbers)
+    if len(rows) == 1:
+        return f"Row {numbers[0]} (counting from 0) holds"
+    last = f"{more:,} more" if more else numbers.pop()
+    return f"Rows {', '.join(numbers)} and {last} (counting from 0) hold"

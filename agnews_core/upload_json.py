@@ -1,0 +1,101 @@
+"""Reads JSON and JSON lines: a list of texts or of objects, an object of lists, or an object a line."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from agnews_core.errors import DataError
+from agnews_core.pickle_records import Pairs
+from agnews_core.pickles import choose_from_record
+from agnews_core.text_columns import Missing, Texts
+
+_SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orient="split")
+_TABLE: Final = frozenset(["schema", "data"])  # and orient="table"
+_SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
+_UTF_8_MARK: Final = b"\xef\xbb\xbf"
+
+
+def looks_like_json(data: bytes, suffix: str) -> bool:
+    """Say whether a file is JSON or JSON lines: it begins so, and its name, its first line or all of it says so too."""
+    start = data.removeprefix(_UTF_8_MARK).lstrip()
+    if not start.startswith((b"{", b"[", b'"')):
+        return False
+    if start.startswith(b'"'):  # lines of JSON strings, or the first cell of a CSV file
+        return all(_is_text_line(line) for line in start.splitlines())
+    return suffix in _SUFFIXES or _is_valid(start) or _is_valid(start.split(b"\n", 1)[0])
+
+
+def read_json(data: bytes, *, column: str | None, split: str | None, missing: Missing) -> Texts:
+    """Return the texts of a JSON or JSON lines file.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
+    data = data.removeprefix(_UTF_8_MARK)
+    try:
+        record = _parse(data)
+    except (ValueError, RecursionError):
+        record = _parse_lines(data)
+    return choose_from_record(_unfold(record), len(data), column=column, split=split, missing=missing)
+
+
+def _parse(text: bytes) -> Any:
+    return json.loads(text.decode(), object_pairs_hook=_make_pairs)
+
+
+def _parse_lines(data: bytes) -> list[Any]:
+    records = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(_parse(line))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"Line {number:,} of this JSON file is not valid JSON; save it again.") from error
+    return records
+
+
+def _make_pairs(pairs: Iterable[tuple[object, object]]) -> Pairs:
+    made = Pairs()
+    made.pairs.extend(pairs)
+    return made
+
+
+def _unfold(record: Any) -> Any:
+    """Return the rows of the ways to write a table that say more than its rows."""
+    if not isinstance(record, Pairs):
+        return record
+    parts = record.by_text()
+    data = parts.get("data")
+    if parts.keys() == _SPLIT and isinstance(data, list) and isinstance(parts["columns"], list):
+        return [_name_cells(parts["columns"], row) for row in data]
+    if parts.keys() == _TABLE and isinstance(data, list):
+        return data
+    if len(parts) == 1 and isinstance(only := next(iter(parts.values())), list) and only and isinstance(only[0], Pairs):
+        return only
+    return _number_keys(_make_pairs((key, _number_keys(value)) for key, value in record.pairs))
+
+
+def _name_cells(names: list[Any], row: Any) -> Pairs:
+    if not isinstance(row, list) or len(row) != len(names):
+        raise DataError("The rows of this JSON file have other lengths than its list of columns; save it again.")
+    return _make_pairs([(str(name), cell) for name, cell in zip(names, row, strict=True)])
+
+
+def _number_keys(value: Any) -> Any:
+    """Return an object keyed "0", "1", ... as one keyed by row numbers, as pandas' to_json writes rows and columns."""
+    if not isinstance(value, Pairs) or not all(isinstance(key, str) and key.isdecimal() for key, _ in value.pairs):
+        return value
+    return _make_pairs((position, cell) for position, (_, cell) in enumerate(value.pairs))
+
+
+def _is_valid(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_text_line(line: bytes) -> bool:
+    return line.startswith(b'"') and line.endswith(b'"') and _is_valid(line)
