@@ -66,6 +66,12 @@ _MODEL_FILES = [
     "merges.txt",
     "special*",
 ]
+# A download that was cut off leaves a snapshot with some of its files; one of each of these makes it whole.
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
+_WHOLE_SNAPSHOT = {
+    "model": (("config.json",), ("*.safetensors",), _TOKENIZER_FILES),
+    "dataset": (("**/train*.parquet",), ("**/test*.parquet",)),
+}
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,9 @@ def load_backbone(name: str) -> Backbone:
     """
     if name == "auto":
         return _load_default()
-    if Path(name).is_dir():
-        return _check_folder(
-            Backbone(name, Path(name).resolve(), "folder", f"Backbone {name}, a folder on this machine.")
-        )
+    folder = find_folder(name)
+    if folder is not None:
+        return _check_folder(Backbone(name, folder.resolve(), "folder", f"Backbone {name}, a folder on this machine."))
     name = _ALIASES.get(name, name)
     if name == BUNDLED_BACKBONE:
         return _load_bundled(f"Backbone {name}, bundled with this program.")
@@ -115,6 +120,15 @@ def load_backbone(name: str) -> Backbone:
             f"give a folder that holds it, or use --backbone {BUNDLED_BACKBONE}, which is bundled."
         )
     return _check_folder(found)
+
+
+def find_folder(name: str) -> Path | None:
+    """Return the folder of this name, `~` read as home, or None; a name that no folder can have is no error."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a file name, not ours to look into; no such user
+        return None
 
 
 def choose_name(name: str) -> str:
@@ -141,7 +155,7 @@ def _load_default() -> Backbone:
 
 
 def _why_not_hub() -> str:
-    return "the hub does not have it" if hub_answers() else "the hub does not answer"
+    return "it could not be downloaded from the hub" if hub_answers() else "the hub does not answer"
 
 
 def _load_from_hub(name: str) -> Backbone | None:
@@ -168,8 +182,8 @@ def hub_answers() -> bool:
     def ask() -> bool:
         try:
             return bool(httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_SECONDS).status_code < 500)
-        except (httpx.HTTPError, OSError):
-            return False
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
+            return False  # the last ones: an address or a proxy in the environment that httpx cannot use
 
     return _within_seconds(ask, HUB_TIMEOUT_SECONDS)
 
@@ -195,8 +209,8 @@ def find_in_hub_cache(repo_id: str, *, repo_type: str = "model") -> Path | None:
         folder = Path(snapshot_download(repo_id, repo_type=repo_type, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
         return None
-    suffix = ".safetensors" if repo_type == "model" else ".parquet"
-    return folder if any(folder.rglob(f"*{suffix}")) else None
+    whole = all(any(any(folder.glob(name)) for name in names) for names in _WHOLE_SNAPSHOT[repo_type])
+    return folder if whole else None
 
 
 def download_snapshot(repo_id: str, *, repo_type: str, allow_patterns: list[str]) -> Path | None:
@@ -209,7 +223,8 @@ def download_snapshot(repo_id: str, *, repo_type: str, allow_patterns: list[str]
 
     try:
         return Path(snapshot_download(repo_id, repo_type=repo_type, allow_patterns=allow_patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError):
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError, RuntimeError):
+        # RuntimeError is what the hub's downloader hf_xet raises.
         return None
 
 
@@ -261,15 +276,17 @@ def load_backbone_config(name: str) -> Any:
         CheckpointError: There is no such backbone, or it cannot be had.
         ConfigError: The model is not of the BERT family.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     name = choose_name(name)
-    if name in KNOWN_CONFIGS and not Path(name).is_dir():
+    folder = find_folder(name)
+    if folder is None and name in KNOWN_CONFIGS:
         return AutoConfig.for_model(**KNOWN_CONFIGS[name])
-    folder = Path(name) if Path(name).is_dir() else load_backbone(name).folder
+    folder = folder or load_backbone(name).folder
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise CheckpointError(f"The model configuration in {folder} cannot be read by transformers.") from error
     if config.model_type not in SUPPORTED_MODEL_TYPES:
         raise ConfigError(
@@ -287,9 +304,14 @@ def load_tokenizer(backbone: Backbone) -> Any:
     """
     from transformers import AutoTokenizer
 
+    if not any(any(backbone.folder.glob(name)) for name in _TOKENIZER_FILES):
+        # transformers would make one up that knows no words.
+        raise CheckpointError(
+            f"The folder {backbone.folder} holds no tokenizer (tokenizer.json, or a vocabulary file)."
+        )
     try:
         return AutoTokenizer.from_pretrained(backbone.folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever it trips over
         raise CheckpointError(f"The folder {backbone.folder} holds no tokenizer that can be read.") from error
 
 

@@ -64,7 +64,7 @@ def _field(default: Any, group: str, help_text: str, **bounds: Any) -> Any:
 class TrainConfig(BaseModel):
     """The settings of one training run. Names are those of peft and transformers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     backbone: str = _field(
         "auto",
@@ -142,8 +142,10 @@ class TrainConfig(BaseModel):
     def _check_together(self) -> Self:
         if not any(self.layer_ranks.values()):
             raise ValueError("`layer_ranks` leaves every layer frozen; give at least one layer a rank of 1 or more")
-        if self.eval_steps > 1 and not self.eval_steps.is_integer():
-            raise ValueError(f"`eval_steps` must be a whole number or a share below 1, got {self.eval_steps}")
+        for name in ("eval_steps", "warmup_steps"):
+            steps = getattr(self, name)
+            if steps > 1 and not steps.is_integer():
+                raise ValueError(f"`{name}` must be a whole number or a share below 1, got {steps}")
         return self
 
 
@@ -197,16 +199,35 @@ def read_settings(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read or is not a mapping of settings.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The settings file {path} is neither YAML nor JSON.") from error
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+    try:
+        values = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
+    except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
+        wanted = "JSON" if path.suffix == ".json" else "YAML"
+        raise ConfigError(f"The settings file {path} is not {wanted}{_find_line(error)}.") from error
+    if not isinstance(values, dict):
         raise ConfigError(f"The settings file {path} must hold settings as `name: value` lines.")
-    # YAML 1.1 reads 7e-4 as text; pydantic reads the number in it. Ranks keep their own form.
     return values
+
+
+def _parse_yaml(text: str) -> Any:
+    """Read YAML with every value but null left as text, in which pydantic finds the number that a setting wants.
+
+    YAML 1.1 has meanings of its own for some of our values: 8:16 would be 496, in base 60, and 7e-4 no number.
+    """
+    values = yaml.load(text, Loader=yaml.BaseLoader)  # constructs str, list and dict, whatever tags ask for
+    if not isinstance(values, dict):
+        return values
+    return {name: None if value in ("", "~", "null") else value for name, value in values.items()}
+
+
+def _find_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark else getattr(error, "lineno", None)
+    return f"; look at line {line}" if line else ""
 
 
 def write_settings(config: TrainConfig, path: Path) -> None:
@@ -226,8 +247,8 @@ def _describe(error: ValidationError) -> str:
     """Put the first thing pydantic found into one sentence: setting, what was wanted, what came."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    wanted = first["msg"].removeprefix("Value error, ").partition(", unable")[0]
-    wanted = re.sub("^(Input|String) should be", "must be", wanted)
+    wanted = re.sub(", (unable to|got a number) .*", "", first["msg"].removeprefix("Value error, "))
+    wanted = re.sub("^(Input|String) should", "must", wanted)
     if first["type"] == "string_pattern_mismatch":
         wanted = "must be names such as query or output.dense"
     if not name:

@@ -4,6 +4,7 @@ Whatever the source, it ends as a folder with a train file, read the same way. R
 never dropped in silence. It does not know models beyond the tokenizer it is handed.
 """
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_core.backbones import download_snapshot, find_in_hub_cache, hub_answers
+from agnews_core.backbones import download_snapshot, find_folder, find_in_hub_cache, hub_answers
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
+logger = logging.getLogger(__name__)
+
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
 HUB_DATASET = "fancyzhx/ag_news"
 SAMPLE_DIR = Path(__file__).parent.parent / "assets" / "sample"
+SAMPLE_SOURCE = "sample (bundled with this program)"
 VALIDATION_SHARE = 0.1
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 
@@ -38,6 +42,7 @@ class DataCounts:
     n_train: int
     n_validation: int
     n_test: int
+    n_test_empty: int = 0
 
     def describe(self) -> str:
         """Say it in one line.
@@ -55,6 +60,7 @@ class DataCounts:
             if count
         ]
         test = f", {self.n_test:,} to test" if self.n_test else ""
+        test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
         middle = f"; left out: {', '.join(left_out)}" if left_out else ""
         split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
         return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."
@@ -62,11 +68,19 @@ class DataCounts:
 
 @dataclass(frozen=True)
 class NewsFolder:
-    """Where news was found. `data` is a `--data` value that finds the same again; `source` says it in words."""
+    """Where news was found.
+
+    Attributes:
+        path: Holds the files.
+        data: A `--data` value that finds the same again from anywhere.
+        source: Where it was found, in words; the same words each time the same is found.
+        reason: Why this news, where it stands in for other news; else "".
+    """
 
     path: Path
     data: str
     source: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,11 @@ def load_news(config: TrainConfig) -> News:
         DataError: The news cannot be had, or a row is not what it should be.
     """
     folder = find_news(config.data)
-    rows = read_table(_find_split(folder.path, "train"))
-    test = _drop_empty(read_table(_find_split(folder.path, "test"))) if _has_split(folder.path, "test") else None
+    if folder.reason:
+        logger.info("%s", folder.reason)
+    rows = _read_split(folder.path, "train")
+    test_rows = _read_split(folder.path, "test") if _find_split(folder.path, "test") else None
+    test = None if test_rows is None else _drop_empty(test_rows)
     not_empty = _drop_empty(rows)
     kept, n_duplicates, n_in_test = _drop_repeats(not_empty, test)
     train, validation = _split(kept, config)
@@ -104,6 +121,7 @@ def load_news(config: TrainConfig) -> News:
         n_train=len(train),
         n_validation=len(validation),
         n_test=0 if test is None else len(test),
+        n_test_empty=0 if test is None or test_rows is None else len(test_rows) - len(test),
     )
     return News(
         folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts
@@ -119,7 +137,7 @@ def find_news(data: str) -> NewsFolder:
     if data == "auto":
         return _find_default()
     if data == "sample":
-        return NewsFolder(SAMPLE_DIR, "sample", "sample (bundled with this program)")
+        return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE)
     if data == "hub":
         path = _find_on_hub()
         if path is None:
@@ -128,21 +146,28 @@ def find_news(data: str) -> NewsFolder:
                 "folder with --data, or use --data sample."
             )
         return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
-    path = Path(data).expanduser()
-    if not path.is_dir():
-        raise DataError(f"There is no news folder {data}; give a folder that holds train.csv, .jsonl or .parquet.")
-    return NewsFolder(path, str(path.resolve()), f"folder {path}")
+    return _find_folder(data)
+
+
+def _find_folder(name: str, *, named_by: str = "") -> NewsFolder:
+    path = find_folder(name)
+    if path is None:
+        raise DataError(
+            f"There is no news folder {name}{named_by}; give a folder that holds train.csv, .jsonl or .parquet."
+        )
+    path = path.resolve()
+    return NewsFolder(path, str(path), f"folder {path}")
 
 
 def _find_default() -> NewsFolder:
     named = os.environ.get("AGNEWS_DATA_DIR")
     if named:
-        return find_news(named)
+        return _find_folder(named, named_by=" (AGNEWS_DATA_DIR)")
     path = _find_on_hub()
     if path is not None:
         return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
     why = "AG News could not be downloaded" if hub_answers() else "the hub, where AG News is, does not answer"
-    return NewsFolder(SAMPLE_DIR, "sample", f"sample (bundled with this program; {why})")
+    return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE, f"The news is the bundled sample, since {why}.")
 
 
 def _find_on_hub() -> Path | None:
@@ -150,28 +175,42 @@ def _find_on_hub() -> Path | None:
     return cached or download_snapshot(HUB_DATASET, repo_type="dataset", allow_patterns=["*.parquet"])
 
 
-def _find_split(folder: Path, split: str) -> Path:
-    """Find the file of a split in a folder or its data/ folder, as train.csv or as the hub names it.
+def _read_split(folder: Path, split: str) -> "pd.DataFrame":
+    """Read a split as `read_table` does, from one file or from the parts that the hub cuts it into.
 
     Raises:
-        DataError: There is none.
+        DataError: There is none, a part is missing, or a file cannot be read.
+    """
+    import pandas as pd
+
+    files = _find_split(folder, split)
+    if not files:
+        names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+        raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
+    return pd.concat([read_table(file) for file in files], ignore_index=True)
+
+
+def _find_split(folder: Path, split: str) -> list[Path]:
+    """Find the files of a split in a folder or its data/ folder, as train.csv or in parts as the hub names them.
+
+    Raises:
+        DataError: A part is missing.
     """
     for place in (folder, folder / "data"):
         for suffix in SUFFIXES:
-            named = [place / f"{split}{suffix}", *sorted(place.glob(f"{split}-*-of-*{suffix}"))]
-            found = [file for file in named if file.is_file()]
-            if found:
-                return found[0]
-    names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
-    raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
+            if (place / f"{split}{suffix}").is_file():
+                return [place / f"{split}{suffix}"]
+            parts = sorted(file for file in place.glob(f"{split}-[0-9]*-of-[0-9]*{suffix}") if file.is_file())
+            if parts:
+                return _check_all_there(parts)
+    return []
 
 
-def _has_split(folder: Path, split: str) -> bool:
-    try:
-        _find_split(folder, split)
-    except DataError:
-        return False
-    return True
+def _check_all_there(parts: list[Path]) -> list[Path]:
+    numbered = re.search(r"-of-(\d+)", parts[0].name)
+    if numbered and int(numbered[1]) != len(parts):
+        raise DataError(f"{parts[0]} is one of {int(numbered[1])} parts, and the folder holds {len(parts)}.")
+    return parts
 
 
 def read_table(path: Path) -> "pd.DataFrame":
@@ -184,18 +223,15 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     try:
         frame = _read_frame(path)
-    except (
-        OSError,
-        ValueError,
-        UnicodeDecodeError,
-        pd.errors.ParserError,
-    ) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, NotImplementedError) as error:  # pandas' and pyarrow's own are kinds of these
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {reason}.") from error
     if frame.empty:
         raise DataError(f"{path} holds no rows.")
     frame, first_label = _name_columns(frame, path)
     labels = _parse_labels(frame["label"], first_label, path)
-    return pd.DataFrame({"text": _join_text(frame), "label": labels})
+    # Rows are known by their numbers from here on; a parquet file can bring an index of its own, even with repeats.
+    return pd.DataFrame({"text": _join_text(frame, path).to_numpy(), "label": labels.to_numpy()})
 
 
 def _read_frame(path: Path) -> "pd.DataFrame":
@@ -204,7 +240,7 @@ def _read_frame(path: Path) -> "pd.DataFrame":
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        return pd.read_json(path, lines=True, encoding="utf-8-sig", dtype=False)
     if path.stat().st_size == 0:
         return pd.DataFrame()
     # The original AG News csv has no header: class 1-4, title, description.
@@ -212,7 +248,11 @@ def _read_frame(path: Path) -> "pd.DataFrame":
     if first.shape[1] == 3 and re.fullmatch(r"\d+", str(first.iloc[0, 0])):
         names = ["class index", "title", "description"]
         return pd.read_csv(path, header=None, names=names, dtype=str, keep_default_na=False)
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        # pandas would take what stands before the named columns for the rows' names.
+        raise ValueError("its rows have more fields than its header; a text with a comma must stand in quotes")
+    return frame
 
 
 def _name_columns(frame: "pd.DataFrame", path: Path) -> tuple["pd.DataFrame", int]:
@@ -227,20 +267,32 @@ def _name_columns(frame: "pd.DataFrame", path: Path) -> tuple["pd.DataFrame", in
         raise DataError(
             f"{path} has the columns {', '.join(map(str, original))}; wanted text and label, or title, description and label."
         )
+    if not frame.columns.is_unique:
+        raise DataError(f"{path} has the columns {', '.join(map(str, original))}, of which two have the same name.")
     return frame, first_label
 
 
-def _join_text(frame: "pd.DataFrame") -> "pd.Series[str]":
+def _join_text(frame: "pd.DataFrame", path: Path) -> "pd.Series[str]":
     if "text" in frame:
-        return frame["text"].fillna("").astype(str)
-    return frame["title"].fillna("").astype(str) + " " + frame["description"].fillna("").astype(str)
+        return _check_text(frame["text"], path)
+    return _check_text(frame["title"], path) + " " + _check_text(frame["description"], path)
+
+
+def _check_text(column: "pd.Series[Any]", path: Path) -> "pd.Series[str]":
+    """Return the column as text, a missing text as an empty one."""
+    texts = column.astype(object).where(column.notna(), "")
+    bad = ~texts.map(lambda value: isinstance(value, str))
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        raise DataError(f"{path}, row {row + 1}: the {column.name} {str(texts.iloc[row])[:40]!r} is not text.")
+    return texts
 
 
 def _parse_labels(column: "pd.Series[Any]", first_label: int, path: Path) -> "pd.Series[int]":
     import pandas as pd
 
     names = {name.lower(): number + first_label for number, name in enumerate(LABELS)}
-    written = column.map(lambda value: names.get(str(value).strip().lower(), value))
+    written = column.astype(object).map(lambda value: names.get(str(value).strip().lower(), str(value)))
     numbers = pd.to_numeric(written, errors="coerce") - first_label
     bad = ~numbers.isin(range(len(LABELS)))
     if bad.any():
@@ -269,14 +321,19 @@ def _normalise(texts: "pd.Series[str]") -> "pd.Series[str]":
 def _split(rows: "pd.DataFrame", config: TrainConfig) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     from sklearn.model_selection import train_test_split
 
+    if rows["label"].nunique() < 2:
+        found = f"all are {LABELS[rows['label'].iloc[0]]}" if len(rows) else "none is left"
+        raise DataError(f"Training needs texts of at least 2 classes; of the usable texts {found}.")
     try:
         train, validation = train_test_split(
             rows, test_size=VALIDATION_SHARE, stratify=rows["label"], random_state=config.seed
         )
     except ValueError as error:
+        # Validation, a tenth rounded up, needs a text of each class.
+        least = 10 * (rows["label"].nunique() - 1) + 1
         raise DataError(
             f"{len(rows)} usable texts cannot be split into training and validation; each of the classes present needs at "
-            "least 2 texts, and all together at least 40."
+            f"least 2 texts, and all together at least {least}."
         ) from error
     return _take(train, config.max_train_samples, config.seed), _take(validation, config.max_eval_samples, config.seed)
 

@@ -138,7 +138,7 @@ def _load_parts(run: Run) -> _Parts:
     news = load_news(config)
     _note(run, news.counts.describe())
     recorded = run.read_status().data
-    if recorded and recorded != asdict(news.counts):
+    if recorded and {**recorded, "source": ""} != {**asdict(news.counts), "source": ""}:
         raise RunError(f"The news of run {run.name} has changed since it began; start a new run instead.")
     _enter(run, "loading the backbone")
     backbone = load_backbone(config.backbone)
@@ -307,9 +307,12 @@ def _log_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
     package = logging.getLogger("agnews_core")
+    level = package.level
     package.addHandler(handler)
+    package.setLevel(logging.INFO)
     try:
         yield
     finally:
+        package.setLevel(level)
         package.removeHandler(handler)
         handler.close()

@@ -11,6 +11,8 @@ from agnews_core.data import SAMPLE_DIR
 
 # Tests that want the hub say so; no other may wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# A tiny model gains nothing from a second thread, and on a busy machine threads that wait for each other are slow.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("AGNEWS_DATA_DIR", None)
 os.environ.pop("AGNEWS_RUNS_DIR", None)
 
@@ -67,3 +69,30 @@ def tiny_news(tmp_path_factory) -> Path:
         lines = "".join(json.dumps(row) + "\n" for row in read_sample(split)[:count])
         (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_backbone, tiny_news) -> dict:
+    """Settings of a run of a few seconds: 9 steps of 32 texts, evaluated three times."""
+    return {
+        "backbone": str(tiny_backbone),
+        "data": str(tiny_news),
+        "max_length": 48,
+        "num_train_epochs": 2,
+        "learning_rate": 5e-3,
+        "per_device_train_batch_size": 32,
+        "eval_steps": 3,
+        "max_steps": 9,
+    }
+
+
+@pytest.fixture(scope="session")
+def trained_run(tiny_settings, tmp_path_factory):
+    """A finished run of the tiny backbone."""
+    from agnews_core.config import build_config
+    from agnews_core.runs import create_run
+    from agnews_core.training import train
+
+    run = create_run(tmp_path_factory.mktemp("runs"), build_config(tiny_settings), name="trained")
+    train(run)
+    return run

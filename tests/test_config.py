@@ -1,0 +1,200 @@
+"""Settings: what is accepted, what is refused and how that is said, and files of settings."""
+
+import doctest
+import json
+import typing
+
+import pytest
+from pydantic import ValidationError
+
+from agnews_core import config
+from agnews_core.config import PRESETS, TrainConfig, build_config, parse_layer_ranks, read_settings, write_settings
+from agnews_core.errors import AgNewsError, ConfigError
+
+
+def read(tmp_path, text, name="settings.yaml"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return build_config(read_settings(path))
+
+
+def test_the_examples_in_docstrings_are_true():
+    assert doctest.testmod(config).failed == 0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_valid_config(preset):
+    build_config(preset=preset)
+
+
+def test_the_seed_preset_is_the_documents_recipe():
+    seed = build_config(preset="seed")
+    assert seed.layer_ranks == {-4: 16, -3: 24, -2: 32, -1: 32}
+    assert seed.target_modules == ("query", "value", "output.dense")
+
+
+def test_the_budget_preset_has_the_competitions_limit():
+    assert build_config(preset="budget-1m").max_trainable_parameters == 1_000_000
+
+
+def test_given_values_win_over_the_preset():
+    assert build_config({"num_train_epochs": "2"}, preset="quick").num_train_epochs == 2
+
+
+def test_every_setting_has_a_help_sentence_and_a_group():
+    for name, field in TrainConfig.model_fields.items():
+        assert (field.description or "").endswith("."), name
+        assert field.json_schema_extra["group"] in {"Model", "LoRA", "Data", "Training", "Watching"}, name
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainConfig().seed = 1
+
+
+def test_a_config_survives_json():
+    before = build_config({"layer_ranks": "8:16,-1:32", "max_steps": 7})
+    assert TrainConfig.model_validate_json(before.model_dump_json()) == before
+
+
+def test_layer_ranks_are_read_from_text():
+    assert parse_layer_ranks("8:16,9:24, 10:32 ,11:32") == {8: 16, 9: 24, 10: 32, 11: 32}
+
+
+def test_target_modules_are_read_from_text():
+    assert build_config({"target_modules": "query, output.dense"}).target_modules == ("query", "output.dense")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": "fast"}, "`learning_rate` must be a valid number, got 'fast'."),
+        ({"learning_rate": 0}, "`learning_rate` must be greater than 0, got '0'."),
+        ({"learning_rate": "nan"}, "`learning_rate` must be a finite number, got 'nan'."),
+        ({"warmup_steps": "inf"}, "`warmup_steps` must be a finite number, got 'inf'."),
+        ({"warmup_steps": 1.5}, "`warmup_steps` must be a whole number or a share below 1, got 1.5."),
+        ({"eval_steps": 2.5}, "`eval_steps` must be a whole number or a share below 1, got 2.5."),
+        ({"seed": 1.5}, "`seed` must be a valid integer, got '1.5'."),
+        ({"seed": -1}, "`seed` must be greater than or equal to 0, got '-1'."),
+        ({"optim": "sgd"}, "`optim` must be 'adamw_torch' or 'adamw_bnb_8bit', got 'sgd'."),
+        ({"precision": "int8"}, "`precision` must be 'auto', 'fp32', 'bf16' or 'fp16', got 'int8'."),
+        ({"max_length": 513}, "`max_length` must be less than or equal to 512, got '513'."),
+        ({"backbone": ""}, "`backbone` must have at least 1 character, got ''."),
+        ({"target_modules": ""}, "`target_modules` must be names such as query or output.dense, got ''."),
+        ({"target_modules": "query$"}, "`target_modules` must be names such as query or output.dense, got 'query$'."),
+        ({"layer_ranks": "8:0,9:0"}, "`layer_ranks` leaves every layer frozen; give at least one layer a rank of 1 or more."),
+        ({"layer_ranks": "8:100000"}, "`layer_ranks` of layer 8 must be less than or equal to 1024, got '100000'."),
+        ({"layer_ranks": "8:-1"}, "`layer_ranks` of layer 8 must be greater than or equal to 0, got '-1'."),
+        ({"layer_ranks": "8"}, "`layer_ranks` must be written as layer:rank, for example 8:16,9:24,10:32,11:32, got '8'."),
+        ({"layer_ranks": "8:4,8:5"}, "`layer_ranks` must name each layer once (layer 8 is there twice), got '8:4,8:5'."),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_told_with_the_setting_what_was_wanted_and_what_came(values, message):
+    with pytest.raises(ConfigError) as caught:
+        build_config(values)
+    assert str(caught.value) == message
+
+
+def test_a_config_error_is_both_ours_and_a_value_error():
+    with pytest.raises(ConfigError) as caught:
+        build_config({"seed": "x"})
+    assert isinstance(caught.value, AgNewsError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_an_unknown_setting_is_an_error_that_names_the_near_one():
+    with pytest.raises(ConfigError, match=r"There is no setting 'learning-rat' \(did you mean 'learning_rate'\?\)\."):
+        build_config({"learning-rat": 1e-3})
+
+
+def test_an_unknown_setting_far_from_all_others_suggests_nothing():
+    with pytest.raises(ConfigError, match=r"^There is no setting 'zzz'\.$"):
+        build_config({"zzz": 1})
+
+
+def test_an_unknown_preset_is_an_error_that_names_them_all():
+    with pytest.raises(
+        ConfigError, match=r"no preset 'sead' \(did you mean 'seed'\?\); the presets are seed, budget-1m, quick"
+    ):
+        build_config(preset="sead")
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", "settings.json"])
+def test_settings_written_to_a_file_are_read_back(tmp_path, name):
+    before = build_config({"layer_ranks": "8:16,-1:32", "learning_rate": 1e-7, "max_steps": None}, preset="quick")
+    write_settings(before, tmp_path / name)
+    assert build_config(read_settings(tmp_path / name)) == before
+
+
+def test_settings_written_to_json_are_json(tmp_path):
+    write_settings(TrainConfig(), tmp_path / "s.json")
+    assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["seed"] == 42
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("learning_rate: 7e-4", "learning_rate", 7e-4),
+        ("layer_ranks: 8:16", "layer_ranks", {8: 16}),
+        ("layer_ranks: -1:16", "layer_ranks", {-1: 16}),
+        ("layer_ranks: 8:16,9:24", "layer_ranks", {8: 16, 9: 24}),
+        ("layer_ranks: {8: 16}", "layer_ranks", {8: 16}),
+        ("layer_ranks:\n  8: 16\n  9: 24", "layer_ranks", {8: 16, 9: 24}),
+        ("target_modules: [query, value]", "target_modules", ("query", "value")),
+        ("target_modules: query, value", "target_modules", ("query", "value")),
+        ("max_steps: null", "max_steps", None),
+        ("max_steps:", "max_steps", None),
+        ("data: 2024-13-45", "data", "2024-13-45"),
+        ("data: no", "data", "no"),
+        ("seed: 010", "seed", 10),
+    ],
+)
+def test_yaml_means_what_a_person_meant_by_it(tmp_path, line, name, value):
+    assert getattr(read(tmp_path, line), name) == value
+
+
+def test_json_may_be_indented_with_tabs_and_begin_with_a_byte_order_mark(tmp_path):
+    assert read(tmp_path, '\ufeff{\n\t"seed": 7\n}', "settings.json").seed == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("seed: 1\ndata: [1", "s.yaml", r"is not YAML; look at line 2\."),
+        ("seed: 1\n\tdata: 2", "s.yaml", r"is not YAML; look at line 2\."),
+        ("[" * 5000, "s.yaml", r"is not YAML\."),
+        ('{"seed":\n', "s.json", r"is not JSON; look at line 2\."),
+        ("- seed\n- data", "s.yaml", r"must hold settings as `name: value` lines\."),
+        ("", "s.yaml", r"must hold settings as `name: value` lines\."),
+        ("[1]", "s.json", r"must hold settings as `name: value` lines\."),
+        (b"\xff\xfe\x00", "s.yaml", r"cannot be read: it is not text\."),
+        ("lerning_rate: 1", "s.yaml", r"no setting 'lerning_rate' \(did you mean 'learning_rate'\?\)\."),
+        ("seed: 0b_", "s.yaml", r"`seed` must be a valid integer, got '0b_'\."),
+    ],
+)
+def test_a_settings_file_that_is_not_one_is_told_in_a_sentence(tmp_path, text, name, message):
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path, text, name)
+
+
+def test_a_tag_in_yaml_constructs_nothing(tmp_path):
+    marker = tmp_path / "ran"
+    with pytest.raises(ConfigError, match="`seed` must be a valid integer"):
+        read(tmp_path, f"seed: !!python/object/apply:os.mkdir ['{marker}']")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_settings_file_that_cannot_be_opened_is_told(tmp_path, name):
+    with pytest.raises(ConfigError, match=r"cannot be read: (No such file|Is a directory)"):
+        read_settings(tmp_path / name)
+
+
+def test_the_settings_named_like_trainers_have_trainers_names():
+    from transformers import TrainingArguments
+
+    training = {
+        name for name, field in TrainConfig.model_fields.items() if field.json_schema_extra["group"] == "Training"
+    }
+    ours = {"precision"}
+    assert training - ours <= set(typing.get_type_hints(TrainingArguments))
