@@ -13,6 +13,7 @@ from agnews_core.data import LABELS
 if TYPE_CHECKING:
     from agnews_core.inference import Classifier, Prediction
 
+EXAMPLE_FILE = Path(__file__).parent.parent / "assets" / "examples" / "test_unlabelled.pkl"
 SLICE_TEXTS = 512  # sorted by length together; a second or two of work
 Progress = Callable[[int, int], None]  # (texts done, texts in all)
 

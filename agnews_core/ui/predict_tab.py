@@ -10,6 +10,7 @@ from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
 from agnews_core.downloads import choose_download_path
 from agnews_core.errors import DataError
+from agnews_core.predictions import EXAMPLE_FILE
 from agnews_core.ui.errors import toasts
 from agnews_core.ui.markup import build_line
 from agnews_core.ui.models import build_model_choice
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from agnews_core.uploads import Upload
 
-EXAMPLE = Path(__file__).parent.parent.parent / "assets" / "examples" / "test_unlabelled.pkl"
 FILE_TYPES = [".pkl", ".pickle", ".csv", ".tsv", ".jsonl", ".json", ".parquet", ".arrow", ".txt"]
 N_FIRST_ROWS = 5
 MAX_ROWS = 200  # of the preview; all rows are in the download
@@ -66,7 +66,7 @@ def build_tab(runs_dir: Path) -> None:
                 height=150,
                 elem_id="upload",
             )
-            example = gr.Button("Try the example file", interactive=EXAMPLE.is_file(), elem_id="example-button")
+            example = gr.Button("Try the example file", interactive=EXAMPLE_FILE.is_file(), elem_id="example-button")
         with gr.Column(scale=2, min_width=300):
             model = build_model_choice(runs_dir)
             with gr.Accordion("How the file is read", open=False):
@@ -128,16 +128,18 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
         [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],
         read, [view.file, *options], shown, **look,
     )  # fmt: skip
-    example.click(lambda: str(EXAMPLE), outputs=view.file, queue=False, show_progress="hidden", **PRIVATE).then(
+    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, queue=False, show_progress="hidden", **PRIVATE).then(
         read, [view.file, *options], shown, **look
     )
 
 
-def _read(file: str, column: str, split: str, empty_missing: bool) -> "Upload":
+def _read(file: str, column: str | None, split: str | None, empty_missing: bool) -> "Upload":
     from agnews_core.uploads import read_upload
 
     missing = "empty" if empty_missing else "refuse"
-    return read_upload(Path(file), column=column.strip() or None, split=split.strip() or None, missing=missing)
+    return read_upload(
+        Path(file), column=(column or "").strip() or None, split=(split or "").strip() or None, missing=missing
+    )
 
 
 def _forget(view: _View) -> Updates:
