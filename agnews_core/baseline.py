@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agnews_core.evaluation import compute_wilson_interval
 from agnews_core.runs import write_whole
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ def compute_baseline(
     model = make_pipeline(terms, LogisticRegression(C=10.0, solver="saga", tol=1e-2, max_iter=300, random_state=0))
     model.fit(texts, labels)
     accuracy = float((model.predict(table["text"]) == table["label"].to_numpy()).mean())
+    from agnews_core.evaluation import compute_wilson_interval
+
     low, high = compute_wilson_interval(accuracy, len(table))
     return Baseline(
         accuracy=accuracy,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import ValidationError
 
-from agnews_core.evaluation import EvaluationReport
-
 if TYPE_CHECKING:
     import pandas as pd
+
+    from agnews_core.evaluation import EvaluationReport
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -27,7 +27,7 @@ _REPORT_KEY = b"agnews_report"
 class Evaluated:
     """A report, and the table of predictions it was made of (as `predictions.build_table` builds it) if that was kept."""
 
-    report: EvaluationReport
+    report: "EvaluationReport"
     table: "pd.DataFrame | None" = None
 
 
@@ -54,6 +54,8 @@ def read_evaluated(folder: Path, split: str) -> Evaluated | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from agnews_core.evaluation import EvaluationReport
+
     try:
         table = pq.read_table(_find_file(folder, split))
         report = EvaluationReport.model_validate_json((table.schema.metadata or {})[_REPORT_KEY])
@@ -67,7 +69,9 @@ def _find_file(folder: Path, split: str) -> Path:
     return folder / f"predictions-{split}.parquet"
 
 
-def _read_report(path: Path, split: str) -> EvaluationReport | None:
+def _read_report(path: Path, split: str) -> "EvaluationReport | None":
+    from agnews_core.evaluation import EvaluationReport
+
     try:
         report = EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError):

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from agnews_core.baseline import Baseline
 from agnews_core.data import LABELS
-from agnews_core.evaluation import EvaluationReport
+
+if TYPE_CHECKING:
+    from agnews_core.evaluation import EvaluationReport
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -19,13 +22,13 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } tr { borde
 """
 
 
-def build_json(report: EvaluationReport, baseline: Baseline | None) -> str:
+def build_json(report: "EvaluationReport", baseline: Baseline | None) -> str:
     """Build the report with the baseline inside it."""
     values = {**report.model_dump(), "baseline": baseline.model_dump() if baseline else None}
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
-def build_html(report: EvaluationReport, baseline: Baseline | None, *, title: str) -> str:
+def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: str) -> str:
     """Build the page. Texts are escaped: news is written by others."""
     parts = [
         f"<h1>{escape(title)}</h1>",
@@ -48,7 +51,7 @@ def build_html(report: EvaluationReport, baseline: Baseline | None, *, title: st
     )
 
 
-def describe_accuracy(report: EvaluationReport) -> str:
+def describe_accuracy(report: "EvaluationReport") -> str:
     """Say how sure the accuracy is."""
     return (
         f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
@@ -56,7 +59,7 @@ def describe_accuracy(report: EvaluationReport) -> str:
     )
 
 
-def describe_baseline(report: EvaluationReport, baseline: Baseline | None) -> str:
+def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
     """Say what the plain model reaches, and whether the difference is more than chance might make."""
     if baseline is None:
         return ""
@@ -68,7 +71,7 @@ def describe_baseline(report: EvaluationReport, baseline: Baseline | None) -> st
     )
 
 
-def describe_calibration(report: EvaluationReport) -> str:
+def describe_calibration(report: "EvaluationReport") -> str:
     """Say how far the probabilities can be taken at their word."""
     before = ""
     if report.uncalibrated_error is not None:
@@ -82,13 +85,13 @@ def describe_calibration(report: EvaluationReport) -> str:
     )
 
 
-def describe_origin(report: EvaluationReport) -> str:
+def describe_origin(report: "EvaluationReport") -> str:
     """Name the backbone, the seed and the versions that decide the numbers."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return f"Backbone {report.backbone}, seed {report.seed}; {versions}."
 
 
-def _build_classes(report: EvaluationReport) -> str:
+def _build_classes(report: "EvaluationReport") -> str:
     rows = [
         (escape(row.label_name), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}")
         for row in report.per_class
@@ -96,7 +99,7 @@ def _build_classes(report: EvaluationReport) -> str:
     return _build_table(("Class", "Precision", "Recall", "F1", "Texts"), rows)
 
 
-def _build_confusion(report: EvaluationReport) -> str:
+def _build_confusion(report: "EvaluationReport") -> str:
     rows = [
         (escape(LABELS[label]), *(f"{count:,}" for count in counts))
         for label, counts in enumerate(report.confusion_matrix)
@@ -104,7 +107,7 @@ def _build_confusion(report: EvaluationReport) -> str:
     return _build_table(("True class", *map(escape, LABELS)), rows, diagonal=True)
 
 
-def _build_mistakes(report: EvaluationReport) -> str:
+def _build_mistakes(report: "EvaluationReport") -> str:
     if not report.mistakes:
         return "<p>None.</p>"
     rows = [

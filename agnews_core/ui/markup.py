@@ -5,13 +5,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from agnews_core.data import LABELS
-from agnews_core.evaluation import EvaluationReport
 from agnews_core.report_page import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
     from agnews_core.assessment import Assessment
     from agnews_core.attribution import Attribution
+    from agnews_core.evaluation import EvaluationReport
     from agnews_core.inference import Prediction
 
 N_WORDS = 8
@@ -97,7 +97,7 @@ def _build_accuracy(name: str, accuracy: float, low: float, high: float, colour:
     )
 
 
-def build_confusion(report: EvaluationReport, *, chosen: tuple[int, int] | None = None) -> str:
+def build_confusion(report: "EvaluationReport", *, chosen: tuple[int, int] | None = None) -> str:
     """Build the confusion matrix as a table of buttons; a cell's shade is its share of its true class."""
     head = "".join(f'<th scope="col" class="class-{css_name(name)}">{name}</th>' for name in LABELS)
     body = "".join(_build_confusion_row(label, counts, chosen) for label, counts in enumerate(report.confusion_matrix))
