@@ -60,6 +60,13 @@ SUGGESTIONS = {
     "data": ["auto", "hub", "sample"],
     "target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
 }
+# Through the queue, since gradio shows a toast only for what went through it.
+ACTION: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+    "preprocess": False,
+}
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private", "preprocess": False}
 Values = dict[Any, Any]
 
@@ -77,9 +84,9 @@ class SettingControls:
 
     def on_change(self, handler: Callable[..., Any], outputs: Any) -> None:
         """Call a handler with all settings whenever one has changed, and not for each of many that change at once."""
-        triggers = [control.change for control in self.controls.values()]
+        # One event for all, the page's loading too: an older answer must not come after a newer one.
+        triggers = [*(control.change for control in self.controls.values()), gr.context.Context.root_block.load]
         gr.on(triggers, handler, self.inputs, outputs, trigger_mode="always_last", **QUIET)
-        gr.context.Context.root_block.load(handler, self.inputs, outputs, **QUIET)
 
 
 def read_config(settings: SettingControls, values: Values) -> TrainConfig:
@@ -209,9 +216,9 @@ def _wire_preset(settings: SettingControls, preset: gr.Dropdown) -> None:
     def redraw(backbone: str, ranks: list[int]) -> Any:
         return gr.HTML(value=fit_ranks(ranks, n_layers=count_layers(backbone)))
 
-    preset.input(toasts(choose), preset, list(controls.values()), **QUIET)
+    preset.input(toasts(choose), preset, list(controls.values()), **ACTION)
     backbone, ranks = controls["backbone"], controls["layer_ranks"]
-    backbone.input(toasts(redraw), [backbone, ranks], ranks, **QUIET)
+    backbone.input(toasts(redraw), [backbone, ranks], ranks, **ACTION)
     # What "auto" stands for may have more layers than the page began with.
     gr.context.Context.root_block.load(toasts(redraw), [backbone, ranks], ranks, **QUIET)
 
@@ -240,9 +247,9 @@ def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButto
     def read(path: str) -> Values:
         return _set_controls(settings, list_values(build_config(read_settings(Path(path)))))
 
-    written = save.click(toasts(write), settings.inputs, saved, **QUIET)
+    written = save.click(toasts(write), settings.inputs, saved, **ACTION)
     written.success(None, js="() => document.querySelector('#saved-settings').click()")
-    load.upload(toasts(read), load, list(settings.controls.values()), api_visibility="private")
+    load.upload(toasts(read), load, list(settings.controls.values()), api_visibility="private", concurrency_limit=None)
 
 
 def plan_settings(

@@ -36,6 +36,15 @@ IDLE_SECONDS = 4.0  # somebody else may start one
 MAX_COMPARED = 5
 TABLE_HEADERS = ["Run", "Status", "Differs from the preset", "Best accuracy", "Time"]
 NO_POINTS = "Points appear here as soon as training has begun."
+# Through the queue, since gradio shows a toast only for what went through it. Values come as the browser sent them: a page
+# that outlived the program names runs that this program never offered it, and settings are checked by TrainConfig.
+ACTION: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+    "preprocess": False,
+}
+POLL: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private", "preprocess": False}
 Updates = dict[Any, Any]
 
 
@@ -148,22 +157,14 @@ def _lay_out_runs() -> dict[str, Any]:
 
 def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
     refresh = partial(refresh_view, queue, view)
-    quietly: dict[str, Any] = {
-        "inputs": view.inputs,
-        "outputs": view.outputs,
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "preprocess": False,  # a page that outlived the program names a run that this program never offered it
-    }
     for happens in (view.fast.tick, view.slow.tick, view.run.input, view.compared.input):
-        happens(toasts(refresh), **quietly)
+        happens(toasts(refresh), view.inputs, view.outputs, **POLL)
 
     def attach() -> Updates:
         return refresh_view(queue, view, None, [], {})
 
     context = gr.context.Context.root_block
-    context.load(toasts(attach), outputs=view.outputs, queue=False, show_progress="hidden", api_visibility="private")
+    context.load(toasts(attach), None, view.outputs, **POLL)
 
 
 def refresh_view(
@@ -253,13 +254,7 @@ def _wire_start(queue: JobQueue, settings: SettingControls, view: TrainView) -> 
         told = f"Trains with {describe_settings(config)}." if config else f"Not ready: {problem}"
         return f"{told} Change that under **Configure**."
 
-    quiet: dict[str, Any] = {
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "preprocess": False,
-    }
-    view.start.click(toasts(start), settings.inputs, view.outputs, **quiet)
+    view.start.click(toasts(start), settings.inputs, view.outputs, **ACTION)
     settings.on_change(toasts(describe), view.plan)
 
 
@@ -278,13 +273,12 @@ def _wire_stop(queue: JobQueue, view: TrainView) -> None:
         run = queue.resume(name or "")
         return refresh_view(queue, view, run.name, compared, seen)
 
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    view.stop.click(ask, None, view.stop_question, **quiet)
-    view.go_on.click(close, None, view.stop_question, **quiet)
+    view.stop.click(ask, None, view.stop_question, **ACTION)
+    view.go_on.click(close, None, view.stop_question, **ACTION)
     for button, keep in ((view.keep, True), (view.discard, False)):
         outputs = [view.stop_question, *view.outputs]
-        button.click(toasts(partial(stop, keep)), view.inputs, outputs, preprocess=False, **quiet)
-    view.resume.click(toasts(resume), view.inputs, view.outputs, preprocess=False, **quiet)
+        button.click(toasts(partial(stop, keep)), view.inputs, outputs, **ACTION)
+    view.resume.click(toasts(resume), view.inputs, view.outputs, **ACTION)
 
 
 def _wire_runs(queue: JobQueue, view: TrainView) -> None:
@@ -307,16 +301,10 @@ def _wire_runs(queue: JobQueue, view: TrainView) -> None:
         queue.delete(name or "")
         return {view.delete_question: close(), **refresh_view(queue, view, None, [], seen)}
 
-    quiet: dict[str, Any] = {
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "preprocess": False,
-    }
-    view.table.select(toasts(choose), [view.compared, view.seen], view.outputs, **quiet)
-    packed = view.download.click(toasts(pack), view.run, view.saved, **quiet)
+    view.table.select(toasts(choose), [view.compared, view.seen], view.outputs, **ACTION)
+    packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
     packed.success(None, js="() => document.querySelector('#saved-zip').click()")
-    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text], **quiet)
-    view.do_not_delete.click(close, None, view.delete_question, **quiet)
+    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text], **ACTION)
+    view.do_not_delete.click(close, None, view.delete_question, **ACTION)
     outputs = [view.delete_question, *view.outputs]
-    view.really_delete.click(toasts(delete), [view.run, view.seen], outputs, **quiet)
+    view.really_delete.click(toasts(delete), [view.run, view.seen], outputs, **ACTION)
