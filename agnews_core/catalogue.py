@@ -49,9 +49,9 @@ class TrainedModel:
 
     @property
     def title(self) -> str:
-        """The model in one line, fit to show a person."""
+        """The model in one line, with its validation accuracy, fit to show a person."""
         name = f"Run {self.run.name}" if self.run else "Shipped model"
-        accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%} on validation"
+        accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%}"
         return f"{name} ({Path(self.backbone).name}{accuracy}{'' if self.is_whole else ', stopped early'})"
 
 

@@ -37,7 +37,7 @@ def test_the_newest_finished_runs_model_comes_first_then_the_shipped_one(runs_di
 
 def test_without_a_finished_run_the_shipped_model_answers(tmp_path, shipped_dir):
     model = find_model(tmp_path / "none", shipped_dir=shipped_dir)
-    assert model.title == "Shipped model (tiny-roberta, 93.0% on validation)"
+    assert model.title == "Shipped model (tiny-roberta, 93.0%)"
 
 
 def test_without_any_model_a_sentence_says_how_to_get_one(tmp_path):

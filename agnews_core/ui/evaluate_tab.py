@@ -19,7 +19,7 @@ from agnews_core.errors import AgNewsError
 from agnews_core.evaluation_files import SPLITS
 from agnews_core.report_page import build_html, build_json
 from agnews_core.ui.errors import toasts
-from agnews_core.ui.markup import build_confusion, build_line, build_summary
+from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_reliability_figure
 
@@ -49,14 +49,14 @@ class _View:
     status: gr.HTML
     results: gr.Column
     summary: gr.HTML
-    classes: gr.Dataframe
+    classes: gr.HTML
     confusion: gr.HTML
     true: gr.Dropdown
     predicted: gr.Dropdown
     cell_note: gr.HTML
-    cell: gr.Dataframe
+    cell: gr.HTML
     reliability: gr.Plot
-    mistakes: gr.Dataframe
+    mistakes: gr.HTML
     html: gr.DownloadButton
     json: gr.DownloadButton
 
@@ -92,17 +92,11 @@ def _build_results(model: gr.Dropdown, split: gr.Radio, status: gr.HTML, results
         true = gr.Dropdown(list(LABELS), label="True class", value=None)
         predicted = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
     cell_note = gr.HTML(build_line("Choose a cell of the matrix, or name its two classes."), elem_id="cell-note")
-    cell = gr.Dataframe(
-        headers=["Text", *LABELS], visible=False, wrap=True, interactive=False, elem_id="cell-texts", show_label=False,
-        column_widths=["60%", "10%", "10%", "10%", "10%"], max_height=420, buttons=[],
-    )  # fmt: skip
+    cell = gr.HTML(visible=False, elem_id="cell-texts")
     gr.Markdown("### Scores of each class")
-    classes = gr.Dataframe(interactive=False, elem_id="classes", show_label=False, buttons=[])
+    classes = gr.HTML(elem_id="classes")
     gr.Markdown("### Most confident mistakes")
-    mistakes = gr.Dataframe(
-        interactive=False, wrap=True, elem_id="mistakes", show_label=False, buttons=[], max_height=420,
-        column_widths=["14%", "14%", "12%", "60%"],
-    )  # fmt: skip
+    mistakes = gr.HTML(elem_id="mistakes")
     with gr.Row():
         html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
         json = gr.DownloadButton("Download the report (JSON)", elem_id="report-json")
@@ -177,7 +171,7 @@ def _show(view: _View, title: str, found: "Assessment") -> Updates:
         view.true: None,
         view.predicted: None,
         view.cell_note: build_line("Choose a cell of the matrix, or name its two classes."),
-        view.cell: gr.Dataframe(visible=False),
+        view.cell: gr.HTML(visible=False),
         view.reliability: gr.Plot(visible=table is not None, value=_draw_reliability(table)),
         view.mistakes: _format_mistakes(found),
         view.html: str(write_download(f"report-{name}.html", build_html(report, found.baseline, title=title))),
@@ -203,28 +197,31 @@ def _show_cell(view: _View, runs_dir: Path, key: str, split: str, label: int, pr
         view.true: LABELS[label],
         view.predicted: LABELS[predicted],
         view.cell_note: build_line(f"True class {what}{more}."),
-        view.cell: gr.Dataframe(_format_texts(rows.head(MAX_ROWS)), visible=len(rows) > 0),
+        view.cell: gr.HTML(_format_texts(rows.head(MAX_ROWS)), visible=len(rows) > 0),
     }
 
 
-def _format_texts(rows: "pd.DataFrame") -> list[list[str]]:
-    return [[str(row["text"]), *(f"{row[name]:.1%}" for name in LABELS)] for row in rows.to_dict(orient="records")]
+def _format_texts(rows: "pd.DataFrame") -> str:
+    values = [[*(f"{row[name]:.1%}" for name in LABELS), str(row["text"])] for row in rows.to_dict(orient="records")]
+    return build_table([*LABELS, "Text"], values, label="Texts of the cell")
 
 
-def _format_classes(found: "Assessment") -> dict[str, Any]:
-    rows = [
+def _format_classes(found: "Assessment") -> str:
+    values = [
         [it.label_name, f"{it.precision:.3f}", f"{it.recall:.3f}", f"{it.f1:.3f}", f"{it.support:,}"]
         for it in found.evaluated.report.per_class
     ]
-    return {"headers": ["Class", "Precision", "Recall", "F1", "Texts"], "data": rows}
+    return build_table(["Class", "Precision", "Recall", "F1", "Texts"], values, label="Scores of each class")
 
 
-def _format_mistakes(found: "Assessment") -> dict[str, Any]:
-    rows = [
+def _format_mistakes(found: "Assessment") -> str:
+    values = [
         [LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text]
         for it in found.evaluated.report.mistakes
     ]
-    return {"headers": ["True class", "Predicted", "Probability", "Text"], "data": rows}
+    if not values:
+        return build_line("None: every text was given its class.")
+    return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")
 
 
 def _draw_reliability(table: "pd.DataFrame | None") -> Any:

@@ -1,6 +1,7 @@
 """Results as HTML, in the classes' colours. Pure functions; whatever a visitor wrote is escaped."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from agnews_core.inference import Prediction
 
 N_WORDS = 8
+_NUMBER = re.compile(r"[\d.,]+%?")
 
 
 def build_line(text: str, *, busy: bool = False) -> str:
@@ -76,11 +78,10 @@ def build_summary(assessment: "Assessment") -> str:
         )
     low = min(0.9, *(row[2] for row in rows)) // 0.1 * 0.1
     lines = "".join(_build_accuracy(*row, scale_from=low) for row in rows)
+    scale = f'<div class="accuracy"><span class="scale"><span>{low:.0%}</span><span>100%</span></span></div>'
     words = f"{describe_accuracy(report)} {describe_baseline(report, baseline)}"
-    scale = f'<span></span><span class="scale"><span>{low:.0%}</span><span>100%</span></span><span></span>'
     return (
-        f'<div class="accuracy">{lines}{scale}</div>'
-        f"<p>{escape(words)}</p><p>{escape(describe_calibration(report))}</p>"
+        f"{lines}{scale}<p>{escape(words)}</p><p>{escape(describe_calibration(report))}</p>"
         f'<p class="status-line">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}.</p>'
     )
 
@@ -90,10 +91,10 @@ def _build_accuracy(name: str, accuracy: float, low: float, high: float, colour:
         return (share - scale_from) / (1 - scale_from) * 100
 
     return (
-        f'<span class="bar-name">{escape(name)}</span>'
+        f'<div class="accuracy"><span class="bar-name">{escape(name)}</span>'
         f'<span class="interval"><span style="left: {place(low):.1f}%; width: {place(high) - place(low):.1f}%; '
         f'background: {colour}"></span><i style="left: {place(accuracy):.1f}%; background: {colour}"></i></span>'
-        f'<span class="bar-share"><b>{accuracy:.1%}</b></span>'
+        f'<span class="bar-share"><b>{accuracy:.1%}</b></span></div>'
     )
 
 
@@ -128,3 +129,24 @@ def _shade(share: float) -> int:
     (0, 11, 40)
     """
     return round(8 + 32 * share**0.5) if share else 0
+
+
+def build_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> str:
+    """Build a table that scrolls within itself, class names in their colours.
+
+    Where the last column is Text, it is as wide as the page allows, and on a phone has a line of its own.
+    """
+    kind = "rows texts" if headers[-1] == "Text" else "rows"
+    head = "".join(f'<th scope="col" class="class-{css_name(name)}">{escape(name)}</th>' for name in headers)
+    body = "".join(f"<tr>{''.join(_build_cell(value) for value in row)}</tr>" for row in rows)
+    return (
+        f'<div class="{kind}" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _build_cell(value: str) -> str:
+    if value in LABELS:
+        return f'<td class="class-{css_name(value)}">{value}</td>'
+    kind = ' class="number"' if _NUMBER.fullmatch(value) else ""
+    return f"<td{kind}>{escape(value)}</td>"

@@ -23,7 +23,7 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         list_choices(runs_dir),
         value=NEWEST,
         label="Model",
-        info="Newest stands for the model of the newest finished run, or else the shipped one.",
+        info="Newest: of the newest finished run, or else the shipped one. In brackets its validation accuracy.",
         scale=2,
         min_width=300,
     )

@@ -12,7 +12,7 @@ from agnews_core.downloads import choose_download_path
 from agnews_core.errors import DataError
 from agnews_core.predictions import EXAMPLE_FILE
 from agnews_core.ui.errors import toasts
-from agnews_core.ui.markup import build_line
+from agnews_core.ui.markup import build_line, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_counts_figure
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FILE_TYPES = [".pkl", ".pickle", ".csv", ".tsv", ".jsonl", ".json", ".parquet", ".arrow", ".txt"]
 N_FIRST_ROWS = 5
 MAX_ROWS = 200  # of the preview; all rows are in the download
+MAX_LETTERS = 600  # of a text in the preview
 KEPT_SECONDS = 3600  # a visitor's predictions, after they were last used
 ALL_CLASSES = "All classes"
 EMPTY = "Upload a file, or try the example. Each row or line is one text."
@@ -42,13 +43,13 @@ class _View:
     model: gr.Dropdown
     predict: gr.Button
     status: gr.HTML
-    first_rows: gr.Dataframe
+    first_rows: gr.HTML
     results: gr.Column
     counts: gr.Plot
     label: gr.Dropdown
     query: gr.Textbox
     found: gr.HTML
-    preview: gr.Dataframe
+    preview: gr.HTML
     label_names: gr.Checkbox
     probabilities: gr.Checkbox
     download: gr.DownloadButton
@@ -77,10 +78,7 @@ def build_tab(runs_dir: Path) -> None:
                 empty_missing = gr.Checkbox(label="Read missing texts as empty ones instead of refusing the file")
             predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
     status = gr.HTML(build_line(EMPTY), elem_id="predict-status")
-    first_rows = gr.Dataframe(
-        headers=["ID", "Text"], label="First rows", visible=False, wrap=True, interactive=False, buttons=[],
-        column_widths=["10%", "90%"], elem_id="first-rows",
-    )  # fmt: skip
+    first_rows = gr.HTML(visible=False, elem_id="first-rows")
     with gr.Column(visible=False) as results:
         parts = _build_results()
     kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
@@ -106,10 +104,7 @@ def _build_results() -> tuple[Any, ...]:
         label = gr.Dropdown([ALL_CLASSES, *LABELS], value=ALL_CLASSES, label="Class", scale=1)
         query = gr.Textbox(label="Texts that hold", placeholder="a word or phrase", scale=2, max_length=200)
     found = gr.HTML(build_line(""), elem_id="found")
-    preview = gr.Dataframe(
-        headers=["ID", "Class", "Probability", "Text"], wrap=True, interactive=False, show_label=False, buttons=[],
-        column_widths=["9%", "13%", "13%", "65%"], max_height=480, elem_id="preview",
-    )  # fmt: skip
+    preview = gr.HTML(elem_id="preview")
     return counts, label, query, found, preview, label_names, probabilities, download
 
 
@@ -136,9 +131,11 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
 def _read(file: str, column: str | None, split: str | None, empty_missing: bool) -> "Upload":
     from agnews_core.uploads import read_upload
 
-    missing = "empty" if empty_missing else "refuse"
     return read_upload(
-        Path(file), column=(column or "").strip() or None, split=(split or "").strip() or None, missing=missing
+        Path(file),
+        column=(column or "").strip() or None,
+        split=(split or "").strip() or None,
+        missing="empty" if empty_missing else "refuse",
     )
 
 
@@ -146,7 +143,7 @@ def _forget(view: _View) -> Updates:
     return {
         view.upload: None,
         view.status: build_line(EMPTY),
-        view.first_rows: gr.Dataframe(visible=False),
+        view.first_rows: gr.HTML(visible=False),
         view.predict: gr.Button(interactive=False),
         view.results: gr.Column(visible=False),
     }
@@ -156,11 +153,11 @@ def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
     """Say what was read and how, and show the first rows."""
     column = f" from the column {upload.column!r}" if upload.column else ""
     said = f"{name}: {len(upload.texts):,} texts read{column} ({upload.kind}). {' '.join(upload.notes)}"
-    rows = [[row, text] for row, text in enumerate(upload.texts[:N_FIRST_ROWS])]
+    rows = [[str(row), text[:MAX_LETTERS]] for row, text in enumerate(upload.texts[:N_FIRST_ROWS])]
     return {
         view.upload: upload,
         view.status: build_line(said),
-        view.first_rows: gr.Dataframe(rows, visible=True),
+        view.first_rows: gr.HTML(build_table(["First rows", "Text"], rows, label="First rows"), visible=True),
         view.predict: gr.Button(interactive=True),
         view.results: gr.Column(visible=False),
     }
@@ -178,7 +175,7 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
         return {
             view.table: table,
             view.results: gr.Column(visible=True),
-            view.first_rows: gr.Dataframe(visible=False),
+            view.first_rows: gr.HTML(visible=False),
             view.counts: build_counts_figure(count_classes(table)),
             view.label: ALL_CLASSES,
             view.query: "",
@@ -236,12 +233,12 @@ def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str
     rows = filter_table(table, label_name=label, query=query)
     first = f"the first {MAX_ROWS} of " if len(rows) > MAX_ROWS else ""
     values = [
-        [int(row), LABELS[predicted], f"{confidence:.1%}", text]
+        [str(row), LABELS[predicted], f"{confidence:.1%}", text[:MAX_LETTERS]]
         for row, predicted, confidence, text in rows.head(MAX_ROWS)[["predicted", "confidence", "text"]].itertuples()
     ]
     return {
         view.found: build_line(f"Shown: {first}{len(rows):,} of {len(table):,} texts."),
-        view.preview: gr.Dataframe(values),
+        view.preview: build_table(["ID", "Class", "Probability", "Text"], values, label="Predictions"),
     }
 
 
