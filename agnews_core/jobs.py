@@ -57,7 +57,10 @@ def train_in_child(run: Run, *, resume: bool) -> None:
         )
         with child:
             code = child.wait()
-    if run.read_status().state in (*ACTIVE, "interrupted"):
+    if run.exists() and run.read_status().state in (
+        *ACTIVE,
+        "interrupted",
+    ):  # it may be deleted as soon as it has ended
         _record_death(run, code)
 
 
@@ -152,7 +155,7 @@ class JobQueue:
         """
         run = find_run(self.runs_dir, name)
         with self._lock:
-            if run.read_status().state in ACTIVE or name == self._taken:
+            if run.read_status().state in ACTIVE:
                 raise RunError(f"The run {name} is not at its end; stop it first.")
             run.delete()
 

@@ -94,6 +94,10 @@ class Run:
         """Where checkpoints are kept."""
         return self.path / "checkpoints"
 
+    def exists(self) -> bool:
+        """Tell whether the run is still there."""
+        return (self.path / "status.json").is_file()
+
     def read_config(self) -> TrainConfig:
         """Read the settings the run was made with.
 

@@ -32,7 +32,9 @@ def test_another_backbone_has_its_own_layers_and_the_budget_is_said(app, visit):
 def test_a_value_out_of_its_range_is_said_beside_the_settings_and_refused_in_one_sentence(app, visit):
     page = visit(app)
     configure(page, learning_rate="7")
-    wait_for(page, lambda: "Not ready: `learning_rate` must be less than or equal to 1" in page.locator("#plan").inner_text())
+    wait_for(
+        page, lambda: "Not ready: `learning_rate` must be less than or equal to 1" in page.locator("#plan").inner_text()
+    )
     choose_tab(page, "Train")
     page.get_by_role("button", name="Start training").click()
     toast = page.get_by_test_id("toast-body").last
