@@ -201,17 +201,14 @@ def test_a_run_that_is_gone_is_followed_by_the_active_one_then_the_newest(queue)
 
 @pytest.fixture
 def tiny(tiny_backbone):
-    return build_config(
-        {
-            "backbone": str(tiny_backbone),
-            "data": "sample",
-            "max_train_samples": 80,
-            "max_eval_samples": 20,
-            "eval_steps": 4,
-            "per_device_train_batch_size": 4,
-            "max_steps": 8,
-        }  # fmt: skip
-    )
+    few = {
+        "max_train_samples": 80,
+        "max_eval_samples": 20,
+        "eval_steps": 4,
+        "max_steps": 8,
+        "per_device_train_batch_size": 4,
+    }
+    return build_config({"backbone": str(tiny_backbone), "data": "sample", **few})
 
 
 def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):

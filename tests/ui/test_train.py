@@ -115,7 +115,7 @@ def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, 
         start(page, **{**tiny, "max_steps": 12})
         wait_for_state(page, "Training")
         wait_for_state(page, "Finished")
-    older, newest = sorted(run.name for run in list_runs(app.runs_dir))
+    older, _ = sorted(run.name for run in list_runs(app.runs_dir))
     page.locator("#compared input").click()
     page.get_by_role("option", name=older).click()
     names = "() => document.querySelector('#quality-plot .live-plot').data.map((trace) => trace.name)"
