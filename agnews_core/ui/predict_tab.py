@@ -200,7 +200,7 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
         predict, [view.upload, view.model], shown, show_progress_on=view.status, concurrency_id="predict", **PRIVATE
     )
     gr.on(
-        [view.label.input, view.query.input],
+        [view.label.input, view.query.change],  # gradio swallows the first input after an output
         toasts(lambda table, label, query: _show_rows(view, table, label, query)),
         [view.table, *filters], [view.found, view.preview],
         show_progress="hidden", trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
