@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gradio as gr
+from gradio.context import Context
 
 from agnews_core.catalogue import list_models
 
@@ -18,7 +19,7 @@ def list_choices(runs_dir: Path) -> list[tuple[str, str]]:
 
 
 def build_model_choice(runs_dir: Path) -> gr.Dropdown:
-    """Build the choice of model; it looks for new models whenever it is opened."""
+    """Build the choice of model; it looks for new models when the page is loaded and whenever it is opened."""
     choice = gr.Dropdown(
         list_choices(runs_dir),
         value=NEWEST,
@@ -27,7 +28,8 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         scale=2,
         min_width=300,
     )
-    choice.focus(
+    gr.on(
+        [Context.root_block.load, choice.focus],
         lambda: gr.Dropdown(choices=list_choices(runs_dir)),
         outputs=choice,
         queue=False,

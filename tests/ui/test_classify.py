@@ -1,5 +1,6 @@
 """Classifying from the page and through its API."""
 
+import shutil
 import subprocess
 import sys
 
@@ -66,6 +67,19 @@ def test_without_a_model_a_sentence_says_how_to_get_one(app, visit):
     page.get_by_text("There is no trained model yet; start a training").first.wait_for()
     ask(page, TEXT)
     assert "There is no trained model yet" in read_toast(page)
+
+
+def test_a_run_that_finished_after_the_page_was_opened_answers_and_is_on_offer(app, visit, trained_run):
+    page = visit(app)
+    page.get_by_label("News text").wait_for()
+    for name in ("first", "second"):
+        shutil.copytree(trained_run.path, app.runs_dir / name)
+    ask(page, TEXT)
+    page.get_by_text("Answered by: Run").wait_for(timeout=60_000)
+    page.get_by_label("Model").first.click()
+    page.get_by_role("option", name="Run first").last.click()
+    ask(page, "Another text")
+    page.get_by_text("Answered by: Run first").wait_for()
 
 
 def test_programs_get_what_the_command_line_gives(trained_app):  # noqa: F811
