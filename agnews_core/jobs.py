@@ -29,7 +29,7 @@ from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20
-NICENESS = 10  # the page answers first
+NICENESS = 5  # the page answers first
 PACKAGE_PARENT = Path(__file__).parent.parent
 
 

@@ -19,7 +19,7 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
         gr.Markdown(
             f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
         )
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Classify", id="classify"):
                 classify_tab.build_tab(queue.runs_dir)
             with gr.Tab("Configure", id="configure"):

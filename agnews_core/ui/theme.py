@@ -43,14 +43,16 @@ def css_name(label_name: str) -> str:
 
 
 def build_css() -> str:
-    """Declare `--class-*` and `--class-*-plot` for both pages, and a `.class-*` that colours text."""
+    """Declare `--class-*`, `--class-*-plot` and the colours of states for both pages, and a `.class-*` that colours text."""
     light = "".join(
         f"--class-{css_name(name)}: {colour.light}; --class-{css_name(name)}-plot: {colour.plot};"
         for name, colour in CLASS_COLOURS.items()
     )
     dark = "".join(f"--class-{css_name(name)}: {colour.dark};" for name, colour in CLASS_COLOURS.items())
     rules = "".join(f".class-{css_name(name)} {{ color: var(--class-{css_name(name)}); }}" for name in CLASS_COLOURS)
-    return f":root {{ {light} --accent: {ACCENT}; }} .dark {{ {dark} --accent: {ACCENT_ON_DARK}; }} {rules}"
+    light += f"--accent: {ACCENT}; --good: #067647; --bad: #b42318; --warning: #93490a;"
+    dark += f"--accent: {ACCENT_ON_DARK}; --good: #6ce9a6; --bad: #fda29b; --warning: #fec84b;"
+    return f":root {{ {light} }} .dark {{ {dark} }} {rules}"
 
 
 def build_theme() -> gr.themes.Base:
