@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.libraries import import_libraries
 
 HUB_TIMEOUT_SECONDS = 3.0
 DEFAULT_BACKBONE = "roberta-base"
@@ -277,6 +278,8 @@ def load_backbone_config(name: str) -> Any:
         ConfigError: The model is not of the BERT family.
     """
     from huggingface_hub.errors import StrictDataclassError
+
+    import_libraries()
     from transformers import AutoConfig
 
     name = choose_name(name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agnews_core.backbones import BUNDLED_BACKBONE
 from agnews_core.errors import AgNewsError, RunError
+from agnews_core.libraries import import_libraries
 from agnews_core.model import ADAPTER_INFO, read_adapter_info
 from agnews_core.runs import Run, RunStatus, list_runs
 
@@ -160,6 +161,7 @@ class ClassifierCache:
             return self._loaded.get(key)
 
     def _add(self, key: tuple[str, int], model: TrainedModel) -> "Classifier":
+        import_libraries()
         from agnews_core.inference import Classifier
 
         classifier = Classifier.load(model.adapter_dir, backbone_name=model.backbone)

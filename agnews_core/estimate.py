@@ -16,6 +16,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.data import VALIDATION_SHARE, load_news
 from agnews_core.devices import choose_device, choose_precision
 from agnews_core.errors import AgNewsError
+from agnews_core.libraries import import_libraries
 from agnews_core.model import Plan, plan
 
 BUDGET_PARAMETERS = 1_000_000  # the competition's rule
@@ -60,6 +61,7 @@ def assess(config: TrainConfig) -> Assessment:
     Raises:
         AgNewsError: The settings cannot be carried out, and why.
     """
+    import_libraries()
     return _assess(config.model_dump_json())
 
 

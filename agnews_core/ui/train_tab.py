@@ -12,7 +12,7 @@ import gradio as gr
 
 from agnews_core.errors import RunError
 from agnews_core.jobs import JobQueue
-from agnews_core.runs import ACTIVE, RESUMABLE, find_run
+from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
 from agnews_core.ui.configure_tab import SettingControls, read_config
 from agnews_core.ui.errors import find_problem, toasts
 from agnews_core.ui.live_plot import build_live_plot
@@ -95,7 +95,11 @@ class TrainView:
 def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
     """Lay out the tab inside the current gr.Tab and wire its events."""
     parts = {**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs()}
-    timers = {"seen": gr.State({}), "fast": gr.Timer(WATCH_SECONDS, active=False), "slow": gr.Timer(IDLE_SECONDS)}
+    timers = {
+        "seen": gr.State({}),
+        "fast": gr.Timer(WATCH_SECONDS, active=False),
+        "slow": gr.Timer(IDLE_SECONDS, active=False),
+    }
     view = TrainView(**parts, **timers)
     _wire_refresh(queue, view)
     _wire_start(queue, settings, view)
@@ -141,7 +145,7 @@ def _lay_out_runs() -> dict[str, Any]:
         )  # fmt: skip
     parts["table"] = gr.Dataframe(
         headers=TABLE_HEADERS, label="Runs", interactive=False, wrap=True, elem_id="runs", max_height=360, datatype="str",
-        column_widths=["20%", "13%", "43%", "12%", "12%"],
+        column_widths=["180px", "120px", "360px", "130px", "110px"],
     )  # fmt: skip
     with gr.Row(elem_classes="actions"):
         parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
@@ -161,10 +165,24 @@ def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
         happens(toasts(refresh), view.inputs, view.outputs, **POLL)
 
     def attach() -> Updates:
-        return refresh_view(queue, view, None, [], {})
+        return {**refresh_view(queue, view, None, [], {}), view.fast: gr.Timer(active=False)}
 
     context = gr.context.Context.root_block
     context.load(toasts(attach), None, view.outputs, **POLL)
+
+
+def wire_visits(queue: JobQueue, view: TrainView, own: gr.Tab, others: list[gr.Tab]) -> None:
+    """Ask for news only while the tab is in sight: a page that shows another tab costs the machine nothing."""
+
+    def come(name: str | None, compared: list[str], seen: Updates) -> Updates:
+        return {**refresh_view(queue, view, name, compared, seen), view.slow: gr.Timer(active=True)}
+
+    def leave() -> Updates:
+        return {view.fast: gr.Timer(active=False), view.slow: gr.Timer(active=False)}
+
+    own.select(toasts(come), view.inputs, [*view.outputs, view.slow], **POLL)
+    for other in others:
+        other.select(leave, None, [view.fast, view.slow], **POLL)
 
 
 def refresh_view(
@@ -185,6 +203,12 @@ def refresh_view(
         seen["log"] = hash(log)
         updates[view.log] = log
     return updates
+
+
+def _point_at(queue: JobQueue, view: TrainView, name: str) -> Updates:
+    """Look at another run than the one that was chosen."""
+    names = [run.name for run in list_runs(queue.runs_dir)]
+    return {**refresh_view(queue, view, name, [], {}), view.run: gr.Dropdown(names, value=name)}
 
 
 def _show_nothing(view: TrainView) -> Updates:
@@ -247,7 +271,7 @@ def _wire_start(queue: JobQueue, settings: SettingControls, view: TrainView) -> 
         run = queue.start(config)
         ahead = find_place(queue.runs_dir, run.name)
         gr.Info(f"Run {run.name} is {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
-        return refresh_view(queue, view, run.name, [], {})
+        return _point_at(queue, view, run.name)
 
     def describe(values: dict[Any, Any]) -> str:
         config, problem = find_problem(lambda: read_config(settings, values))
@@ -282,8 +306,8 @@ def _wire_stop(queue: JobQueue, view: TrainView) -> None:
 
 
 def _wire_runs(queue: JobQueue, view: TrainView) -> None:
-    def choose(compared: list[str], seen: Updates, event: gr.SelectData) -> Updates:
-        return refresh_view(queue, view, event.row_value[0], compared, seen)
+    def choose(event: gr.SelectData) -> Updates:
+        return _point_at(queue, view, event.row_value[0])
 
     def pack(name: str | None) -> gr.DownloadButton:
         return gr.DownloadButton(value=write_adapter_zip(find_run(queue.runs_dir, name or "")))
@@ -301,7 +325,7 @@ def _wire_runs(queue: JobQueue, view: TrainView) -> None:
         queue.delete(name or "")
         return {view.delete_question: close(), **refresh_view(queue, view, None, [], seen)}
 
-    view.table.select(toasts(choose), [view.compared, view.seen], view.outputs, **ACTION)
+    view.table.select(toasts(choose), None, view.outputs, **ACTION)
     packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
     packed.success(None, js="() => document.querySelector('#saved-zip').click()")
     view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text], **ACTION)
