@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,8 @@ from agnews_core.predictions import Progress, predict_table, read_probabilities
 
 UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
+SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
+N_THREADS = torch.get_num_threads()
 BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
 
 
@@ -106,11 +109,26 @@ class Classifier:
     @torch.inference_mode()
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
         batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
-        logits = self._model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-        ).logits  # (n_batch, 4)
+        with _use_threads(1 if batch["input_ids"].numel() <= SMALL_BATCH_TOKENS else N_THREADS):
+            logits = self._model(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            ).logits  # (n_batch, 4)
         result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
+
+
+@contextmanager
+def _use_threads(number: int) -> Iterator[None]:
+    """Compute with this many threads for a while.
+
+    Threads that wait for each other at every layer stand still whenever another process has one of their cores. Two callers at
+    once may get each other's number: that costs time, never correctness.
+    """
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(N_THREADS)
 
 
 def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
