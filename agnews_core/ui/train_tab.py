@@ -145,7 +145,7 @@ def _lay_out_runs() -> dict[str, Any]:
         )  # fmt: skip
     parts["table"] = gr.Dataframe(
         headers=TABLE_HEADERS, label="Runs", interactive=False, wrap=True, elem_id="runs", max_height=360, datatype="str",
-        column_widths=["180px", "120px", "360px", "130px", "110px"],
+        column_widths=["190px", "130px", "510px", "150px", "120px"],
     )  # fmt: skip
     with gr.Row(elem_classes="actions"):
         parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
