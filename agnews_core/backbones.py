@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.libraries import import_libraries
 
 HUB_TIMEOUT_SECONDS = 3.0
 DEFAULT_BACKBONE = "roberta-base"
@@ -277,6 +278,8 @@ def load_backbone_config(name: str) -> Any:
         ConfigError: The model is not of the BERT family.
     """
     from huggingface_hub.errors import StrictDataclassError
+
+    import_libraries()
     from transformers import AutoConfig
 
     name = choose_name(name)
@@ -323,3 +326,18 @@ def compute_fingerprint(backbone: Backbone) -> str:
         with weights.open("rb") as file:
             digest.update(file.read(2**20))
     return digest.hexdigest()[:16]
+
+
+def count_layers(name: str) -> int:
+    """Return how many layers a backbone has; nothing is imported or fetched for the named ones.
+
+    Raises:
+        CheckpointError, ConfigError: As `load_backbone_config`.
+
+    >>> count_layers("roberta-base")
+    12
+    """
+    name = choose_name(name)
+    if name in KNOWN_CONFIGS and not Path(name).is_dir():
+        return int(KNOWN_CONFIGS[name].get("num_hidden_layers", 12))  # transformers' default for both families
+    return int(load_backbone_config(name).num_hidden_layers)

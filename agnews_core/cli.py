@@ -198,6 +198,7 @@ def train(
     else:
         run = _find_unfinished(folder, resume or name)
         _check_same_settings(run, overrides, preset)
+    run.clear_stop()
     _log_to_stderr()
     with _quiet_stdout(as_json) as out, _stop_on_interrupt(run):
         from agnews_core.training import train as run_training

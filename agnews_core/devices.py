@@ -75,6 +75,13 @@ def check_optimizer(optim: str, *, device: str) -> None:
         )
 
 
+def read_memory_mib() -> int:
+    """Read how much memory this process has in use, in MiB."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss) >> 20
+
+
 def read_gpu_usage() -> dict[str, Any]:
     """Read the first GPU's load (%) and memory in use (MiB) through NVML; empty where there is no NVIDIA GPU."""
     try:

@@ -4,7 +4,9 @@ import csv
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +17,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agnews_core.backbones import load_tokenizer
+from agnews_core.calibration import apply_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import LABELS, encode, load_news
 from agnews_core.devices import choose_device
 from agnews_core.errors import DataError
 from agnews_core.evaluation import EvaluationReport, compute_report
+from agnews_core.evaluation_files import Evaluated
 from agnews_core.model import AdapterInfo, LoadedModel, load_model
+from agnews_core.predictions import Progress, predict_table, read_probabilities
 
+UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
+SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
+N_THREADS = torch.get_num_threads()
 BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
 
 
@@ -39,6 +47,12 @@ class Prediction:
         """The class's name."""
         return LABELS[self.label]
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the second class comes so close that the first one should not be taken for certain."""
+        first, second = sorted(self.probabilities, reverse=True)[:2]
+        return first - second < UNSURE_MARGIN
+
     def to_json(self) -> dict[str, Any]:
         """Return the prediction as JSON has it, probabilities by class name."""
         named = dict(zip(LABELS, self.probabilities, strict=True))
@@ -51,6 +65,7 @@ class Classifier:
     def __init__(self, loaded: LoadedModel) -> None:
         self.info: AdapterInfo = loaded.info
         self._tokenizer = load_tokenizer(loaded.backbone)
+        self._tokenizer_lock = threading.Lock()  # a fast tokenizer refuses a second caller while it sets its truncation
         self._device = torch.device(choose_device())
         self._model = loaded.model.to(self._device)
 
@@ -69,20 +84,51 @@ class Classifier:
 
     def compute_probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, 4) probabilities, rows in the order of the texts; for any number of texts use `predict`."""
-        ids = encode(texts, self._tokenizer, max_length=self.info.max_length)["input_ids"]
-        probabilities = np.empty((len(texts), len(LABELS)), dtype=np.float32)
+        return apply_temperature(self.compute_logits(texts), 1.0)
+
+    def compute_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, 4) logits, already divided by the model's temperature, rows in the order of the texts."""
+        ids = self._encode(texts)
+        logits = np.empty((len(texts), len(LABELS)), dtype=np.float32)
         for rows in _batch_by_length([len(text_ids) for text_ids in ids]):
-            probabilities[rows] = self._compute_batch([ids[row] for row in rows])
-        return probabilities
+            logits[rows] = self._compute_batch([ids[row] for row in rows])
+        return logits / np.float32(self.info.temperature)
+
+    def find_read_end(self, text: str) -> int:
+        """Return how many characters of a text are read before it is cut off."""
+        with self._tokenizer_lock:
+            encoded = self._tokenizer(
+                text, truncation=True, max_length=self.info.max_length, return_offsets_mapping=True
+            )
+        return max((int(end) for _, end in encoded["offset_mapping"]), default=0)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        with self._tokenizer_lock:
+            return encode(texts, self._tokenizer, max_length=self.info.max_length)["input_ids"]
 
     @torch.inference_mode()
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
         batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
-        logits = self._model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-        ).logits  # (n_batch, 4)
-        result: NDArray[np.float32] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
+        with _use_threads(1 if batch["input_ids"].numel() <= SMALL_BATCH_TOKENS else N_THREADS):
+            logits = self._model(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            ).logits  # (n_batch, 4)
+        result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
+
+
+@contextmanager
+def _use_threads(number: int) -> Iterator[None]:
+    """Compute with this many threads for a while.
+
+    Threads that wait for each other at every layer stand still whenever another process has one of their cores. Two callers at
+    once may get each other's number: that costs time, never correctness.
+    """
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(N_THREADS)
 
 
 def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -98,12 +144,26 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> EvaluationReport:
+    """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
+    with tqdm(unit="text", file=sys.stderr) as bar:
+
+        def show(n_done: int, n_total: int) -> None:
+            bar.total = n_total
+            bar.update(n_done - bar.n)
+
+        return evaluate_split(classifier, config, split=split, on_progress=show).report
+
+
+def evaluate_split(
+    classifier: Classifier, config: TrainConfig, *, split: str, on_progress: Progress | None = None
+) -> Evaluated:
     """Classify a split of the news that `config` names and report how good the model is on it.
 
     Args:
         classifier: The model.
         config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
         split: "validation" or "test".
+        on_progress: Told how many texts are done, and how many there are.
 
     Raises:
         DataError: The news cannot be had or has no test file.
@@ -116,19 +176,20 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
         )
     if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
         rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
-    texts = list(rows["text"])
-    predictions = tqdm(classifier.predict(texts), total=len(texts), unit="text", file=sys.stderr)
-    probabilities = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)  # (n, 4)
-    return compute_report(
+    texts, labels = list(rows["text"]), np.asarray(rows["label"])
+    table = predict_table(classifier, texts, on_progress).assign(label=labels)
+    report = compute_report(
         texts,
-        np.asarray(rows["label"]),
-        probabilities,
+        labels,
+        read_probabilities(table),
         split=split,
         data_source=news.counts.source,
         data_counts=asdict(news.counts),
         backbone=classifier.info.backbone,
         seed=config.seed,
+        temperature=classifier.info.temperature,
     )
+    return Evaluated(report, table)
 
 
 def write_predictions(

@@ -19,6 +19,7 @@ from agnews_core.backbones import Backbone, choose_name, compute_fingerprint, lo
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.data import LABELS
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.runs import write_whole
 
 ADAPTER_INFO = "agnews.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -55,6 +56,7 @@ class AdapterInfo(BaseModel):
     lora_scaling: LoraScaling
     max_length: int = Field(ge=8, le=512)
     labels: tuple[str, ...] = LABELS
+    temperature: float = Field(default=1.0, gt=0, le=100)  # logits are divided by it; see `calibration`
 
 
 @dataclass(frozen=True)
@@ -305,8 +307,13 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
         max_length=config.max_length,
     )
     model.save_pretrained(adapter_dir, safe_serialization=True)
-    (adapter_dir / ADAPTER_INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_adapter_info(info, adapter_dir)
     return info
+
+
+def write_adapter_info(info: AdapterInfo, adapter_dir: Path) -> None:
+    """Write or replace agnews.json."""
+    write_whole(adapter_dir / ADAPTER_INFO, info.model_dump_json(indent=2) + "\n")
 
 
 def read_adapter_info(adapter_dir: Path) -> AdapterInfo:

@@ -8,6 +8,7 @@
     checkpoints/     what --resume goes on from
     stop             there while somebody wants the run to stop; holds "keep" or "discard"
     owner.lock       locked by the process that trains; freed by the system when that process dies, however it dies
+    queue.lock       locked by the process in whose queue the run waits; freed likewise
 
 This module does not train, and imports neither torch nor transformers.
 """
@@ -31,6 +32,8 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+ACTIVE: tuple[State, ...] = ("queued", "running")
+RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
 Phase = Literal["preparing data", "loading the backbone", "training", "evaluating", "saving", "done"]
 LOCK_SECONDS = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -56,6 +59,7 @@ class RunStatus(BaseModel):
     step: int = 0
     max_steps: int = 0
     created_at: str = ""
+    queued_at: str = ""
     started_at: str = ""
     ended_at: str = ""
     device: str = ""
@@ -90,6 +94,10 @@ class Run:
         """Where checkpoints are kept."""
         return self.path / "checkpoints"
 
+    def exists(self) -> bool:
+        """Tell whether the run is still there."""
+        return (self.path / "status.json").is_file()
+
     def read_config(self) -> TrainConfig:
         """Read the settings the run was made with.
 
@@ -115,11 +123,17 @@ class Run:
             status = RunStatus.model_validate_json((self.path / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:  # not there, not text, or not what it should be
             raise RunError(f"The run {self.name} has no readable status.json.") from error
-        if status.state == "running" and not self.is_owned():
-            return status.model_copy(
-                update={"state": "interrupted", "reason": "The program ended while this run was training."}
-            )
-        return status
+        reason = self._find_interruption(status.state)
+        return status.model_copy(update={"state": "interrupted", "reason": reason}) if reason else status
+
+    def _find_interruption(self, state: State) -> str:
+        """Say why a state that somebody should keep up is kept up by nobody, or return ""."""
+        if state == "running" and not self.is_owned():
+            return "The program ended while this run was training."
+        queue_lock = self.path / "queue.lock"  # runs that never stood in a queue have none
+        if state == "queued" and queue_lock.exists() and not _is_locked(queue_lock) and not self.is_owned():
+            return "The program ended before this run's turn came."
+        return ""
 
     def update_status(self, **changes: Any) -> RunStatus:
         """Replace status.json whole with some fields changed."""
@@ -189,13 +203,20 @@ class Run:
 
     def is_owned(self) -> bool:
         """Tell whether some process is training this run now."""
-        lock = self._lock()
+        return _is_locked(self.path / "owner.lock")
+
+    def hold_place(self) -> FileLock:
+        """Hold the run's place in this process's queue until the lock is released, or the process ends.
+
+        Raises:
+            RunError: It waits in another program's queue.
+        """
+        lock = FileLock(self.path / "queue.lock", is_singleton=False, thread_local=False)
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout as error:
+            raise RunError(f"The run {self.name} waits in another program's queue.") from error
+        return lock
 
     def _lock(self) -> FileLock:
         return FileLock(self.path / "owner.lock", is_singleton=False)
@@ -216,6 +237,32 @@ class Run:
             raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error
         finally:
             lock.release()
+
+
+def _is_locked(path: Path) -> bool:
+    """Tell whether a process holds a lock. Many may ask at once: they share it for a moment, and disturb no one."""
+    if os.name != "posix":
+        return _is_locked_elsewhere(path)
+    import fcntl
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _is_locked_elsewhere(path: Path) -> bool:
+    lock = FileLock(path, is_singleton=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def _parse_row(line: str) -> dict[str, Any] | None:

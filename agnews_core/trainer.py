@@ -24,7 +24,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from agnews_core.config import TrainConfig
-from agnews_core.devices import choose_device, choose_precision, read_gpu_usage
+from agnews_core.devices import choose_device, choose_precision, read_gpu_usage, read_memory_mib
 from agnews_core.errors import ConfigError, RunError
 from agnews_core.evaluation import compute_metrics
 from agnews_core.runs import Run
@@ -81,7 +81,7 @@ class RunCallback(TrainerCallback):
         if not logs or "loss" not in logs:
             return  # an evaluation, which on_evaluate records, or Trainer's closing summary
         self._run.append_metrics(
-            {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **self._gpu()}
+            {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **self._usage()}
         )
         if not math.isfinite(logs["loss"]):
             raise RunError(
@@ -105,8 +105,8 @@ class RunCallback(TrainerCallback):
         if self._run.read_stop():
             control.should_training_stop = control.should_save = True
 
-    def _gpu(self) -> dict[str, Any]:
-        return read_gpu_usage() if torch.cuda.is_available() else {}
+    def _usage(self) -> dict[str, Any]:
+        return {"memory_mib": read_memory_mib(), **(read_gpu_usage() if torch.cuda.is_available() else {})}
 
 
 class StderrProgress(ProgressCallback):

@@ -20,12 +20,15 @@ from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
 from agnews_core.backbones import Backbone, load_backbone, load_tokenizer
+from agnews_core.calibration import apply_temperature, fit_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import DataCounts, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError
-from agnews_core.evaluation import EvaluationReport, compute_report, read_versions
-from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter
+from agnews_core.evaluation import compute_calibration_error, compute_report, read_versions
+from agnews_core.evaluation_files import Evaluated, write_evaluated
+from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
+from agnews_core.predictions import build_table, read_probabilities
 from agnews_core.runs import Phase, Run, now, write_whole
 from agnews_core.trainer import NewsTrainer, build_trainer
 
@@ -78,16 +81,19 @@ def train(run: Run, *, resume: bool = False) -> TrainResult:
         run: Made by `runs.create_run`; its config.json has the settings.
         resume: Go on from the last complete checkpoint, if there is one.
 
+    A request to stop that is there already is obeyed; who resumes a stopped run withdraws it first (`Run.clear_stop`).
+
     Raises:
         ConfigError, DataError, CheckpointError: The settings cannot be carried out.
         RunError: The run failed; status.json has the reason, traceback.txt the place.
     """
     with run.own(), _log_to(run.path / "log.txt"):
-        if not resume:
-            run.clear_stop()
         run.update_status(state="running", started_at=now(), ended_at="", reason="", versions=read_versions())
         try:
             return _train(run, resume=resume)
+        except _StoppedEarlyError as error:
+            _end(run, "stopped", str(error))
+            raise
         except KeyboardInterrupt:
             _end(run, "stopped", "Interrupted before the model could be saved.")
             raise
@@ -103,7 +109,6 @@ def train(run: Run, *, resume: bool = False) -> TrainResult:
 
 
 def _train(run: Run, *, resume: bool) -> TrainResult:
-    run.clear_stop()
     checkpoint = _find_checkpoint(run) if resume else None
     parts = _load_parts(run)
     trainer = build_trainer(
@@ -186,11 +191,14 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
     report = None
     if stop != "discard":
         _enter(run, "saving")
-        save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
+        info = save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
     if not stop:
         _enter(run, "evaluating")
-        report = _evaluate_best(parts, trainer)
+        evaluated = _evaluate_best(parts, trainer)
+        report = evaluated.report
+        write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
         write_whole(run.path / "report.json", report.model_dump_json(indent=2))
+        write_evaluated(run.path, evaluated)
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
     result = TrainResult(
@@ -216,18 +224,24 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
     return result
 
 
-def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> EvaluationReport:
-    logits = torch.from_numpy(trainer.predict(parts.validation_tokens).predictions)  # (n, 4)
-    return compute_report(
+def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> Evaluated:
+    logits = np.asarray(trainer.predict(parts.validation_tokens).predictions, dtype=np.float32)  # (n, 4)
+    labels = np.asarray(parts.validation["label"])
+    temperature = fit_temperature(logits, labels)
+    table = build_table(parts.validation["text"], apply_temperature(logits, temperature), labels)
+    report = compute_report(
         parts.validation["text"],
-        np.asarray(parts.validation["label"]),
-        torch.softmax(logits.float(), dim=-1).numpy(),
+        labels,
+        read_probabilities(table),
         split="validation",
         data_source=parts.counts.source,
         data_counts=asdict(parts.counts),
         backbone=parts.backbone.name,
         seed=parts.config.seed,
+        temperature=temperature,
+        uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
     )
+    return Evaluated(report, table)
 
 
 def _find_checkpoint(run: Run) -> Path | None:
@@ -248,7 +262,13 @@ def _is_complete(checkpoint: Path) -> bool:
         return False
 
 
+class _StoppedEarlyError(RunError):
+    """A stop was asked for before there was anything to keep."""
+
+
 def _enter(run: Run, phase: Phase) -> None:
+    if run.read_stop() and phase in ("preparing data", "loading the backbone", "training"):
+        raise _StoppedEarlyError("Stopped before training began.")
     logger.info("%s", phase)
     run.update_status(phase=phase)
 

@@ -1,0 +1,81 @@
+"""Logits -> probabilities that mean what they say: temperature scaling, fitted on texts the model was not trained on.
+
+One number divides all logits before the softmax. It moves no maximum, so that no predicted class changes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+MIN_TEMPERATURE = 0.25
+MAX_TEMPERATURE = 10.0
+N_BINS = 15  # of equal width, from 0 to 1
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The n texts whose confidence lies in (low, high]: what it was on average, and the share that was right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return (n, 4) probabilities of (n, 4) logits.
+
+    >>> apply_temperature(np.array([[2.0, 0.0]], dtype=np.float32), 2.0).round(2).tolist()
+    [[0.73, 0.27]]
+    """
+    result: NDArray[np.float32] = softmax(np.asarray(logits, dtype=np.float32) / np.float32(temperature), axis=-1)
+    return result
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599, section 4.2).
+
+    Each label counts as (n + 1) / (n + k) of its class and 1 / (n + k) of each other one, as Platt (1999) does for two
+    classes: on a few texts that are all right the plain likelihood would ask for a temperature of 0.
+
+    Args:
+        logits: (n, k), of texts that the model was not trained on.
+        labels: (n,), 0 to k - 1.
+    """
+    n, k = logits.shape
+    targets = np.full((n, k), 1 / (n + k))
+    targets[np.arange(n), labels] = (n + 1) / (n + k)
+
+    def compute_loss(log_temperature: float) -> float:
+        log_probabilities = log_softmax(logits.astype(np.float64) / math.exp(log_temperature), axis=-1)
+        return float(-(targets * log_probabilities).sum(-1).mean())
+
+    bounds = (math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE))
+    return math.exp(minimize_scalar(compute_loss, bounds=bounds, method="bounded").x)
+
+
+def compute_reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[ReliabilityBin]:
+    """Sort texts by confidence into equal bins (Guo et al. 2017, figure 1); bins without a text are left out.
+
+    Args:
+        labels: (n,) true classes.
+        probabilities: (n, k), rows sum to 1.
+    """
+    confidence = probabilities.max(-1)  # (n,)
+    right = probabilities.argmax(-1) == labels  # (n,)
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    return [
+        ReliabilityBin(
+            low=number / N_BINS,
+            high=(number + 1) / N_BINS,
+            n=int((bins == number).sum()),
+            confidence=float(confidence[bins == number].mean()),
+            accuracy=float(right[bins == number].mean()),
+        )
+        for number in np.unique(bins).tolist()
+    ]

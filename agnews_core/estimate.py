@@ -1,0 +1,175 @@
+"""How long a run will take on this machine and how much memory it will need, as ranges, before it is started.
+
+Time comes from a short probe: one layer of the backbone, with random weights, is run forwards and backwards on a few texts'
+worth of tokens, and the layers, tokens and steps of the run are counted from that. It is a guess and says so by its width.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agnews_core.backbones import load_backbone_config
+from agnews_core.config import TrainConfig
+from agnews_core.data import VALIDATION_SHARE, load_news
+from agnews_core.devices import choose_device, choose_precision
+from agnews_core.errors import AgNewsError
+from agnews_core.libraries import import_libraries
+from agnews_core.model import Plan, plan
+
+BUDGET_PARAMETERS = 1_000_000  # the competition's rule
+MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
+HUB_TRAIN_TEXTS = 120_000
+PROBE_SHAPE = (16, 64)  # texts, tokens
+# What the probe leaves out (embeddings, optimizer, collation, checkpoints) makes a run slower; caches can make it faster.
+FASTER, SLOWER = 0.8, 1.8
+BASE_BYTES = 600 * 2**20  # Python, torch and transformers, measured
+MEMORY_SPREAD = 0.35
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Ranges: seconds of training, evaluations included, and bytes of memory of the training process."""
+
+    seconds_low: float
+    seconds_high: float
+    bytes_low: float
+    bytes_high: float
+    n_steps: int
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a config comes to. `over_budget` is how many parameters it has above 1,000,000; negative: to spare."""
+
+    plan: Plan
+    estimate: Estimate
+
+    @property
+    def over_budget(self) -> int:
+        """Trainable parameters above the competition's rule."""
+        return self.plan.trainable_parameters - BUDGET_PARAMETERS
+
+
+def assess(config: TrainConfig) -> Assessment:
+    """Plan a run and estimate what it takes.
+
+    Raises:
+        AgNewsError: The settings cannot be carried out, and why.
+    """
+    import_libraries()
+    return _assess(config.model_dump_json())
+
+
+@functools.lru_cache(maxsize=128)
+def _assess(config_json: str) -> Assessment:
+    config = TrainConfig.model_validate_json(config_json)
+    built = plan(config)
+    return Assessment(built, compute_estimate(config, built))
+
+
+def compute_estimate(config: TrainConfig, built: Plan) -> Estimate:
+    """Estimate a planned run from the probe of its backbone's layer."""
+    device = choose_device()
+    precision = choose_precision(config.precision, device=device).name
+    forward, backward = probe_layer(built.backbone, device, precision)
+    n_train, n_validation = count_texts(config)
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(n_train / batch))
+    every = config.eval_steps if config.eval_steps > 1 else max(1, math.floor(config.eval_steps * n_steps))
+    n_evaluated = (math.ceil(n_steps / every) + 1) * n_validation  # once more at the end, with the best model
+    n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
+    tokens = min(MEAN_TOKENS, config.max_length)
+    seconds = tokens * (
+        n_steps * batch * (built.n_layers * forward + n_trained_layers * backward)
+        + n_evaluated * built.n_layers * forward
+    )
+    memory = _compute_bytes(config, built, n_trained_layers)
+    return Estimate(
+        seconds * FASTER,
+        seconds * SLOWER,
+        memory * (1 - MEMORY_SPREAD),
+        memory * (1 + MEMORY_SPREAD),
+        n_steps,
+        device,
+        precision,
+    )
+
+
+def _compute_bytes(config: TrainConfig, built: Plan, n_trained_layers: int) -> float:
+    backbone = load_backbone_config(built.backbone)
+    tokens = config.per_device_train_batch_size * min(2 * MEAN_TOKENS, config.max_length)  # the longest batch counts
+    # Kept for the backward pass, a token and layer: inputs of the linear maps and of GELU, and the attention weights.
+    values = (
+        10 * backbone.hidden_size + 2 * backbone.intermediate_size + backbone.num_attention_heads * config.max_length
+    )
+    weights = built.total_parameters * 4 + built.trainable_parameters * 12  # fp32; gradients and AdamW's two moments
+    return float(BASE_BYTES + weights + tokens * n_trained_layers * values * 4)
+
+
+def count_texts(config: TrainConfig) -> tuple[int, int]:
+    """Return how many texts there are to train on and to validate on; those of the hub where news cannot be had."""
+    try:
+        return _count_texts(config.data, config.max_train_samples, config.max_eval_samples, config.seed)
+    except AgNewsError:
+        n_train = round(HUB_TRAIN_TEXTS * (1 - VALIDATION_SHARE))
+        n_validation = HUB_TRAIN_TEXTS - n_train
+        return min(n_train, config.max_train_samples or n_train), min(
+            n_validation, config.max_eval_samples or n_validation
+        )
+
+
+@functools.lru_cache(maxsize=32)
+def _count_texts(data: str, max_train_samples: int | None, max_eval_samples: int | None, seed: int) -> tuple[int, int]:
+    counts = load_news(
+        TrainConfig(data=data, max_train_samples=max_train_samples, max_eval_samples=max_eval_samples, seed=seed)
+    ).counts
+    return counts.n_train, counts.n_validation
+
+
+@functools.lru_cache(maxsize=16)
+def probe_layer(backbone: str, device: str, precision: str) -> tuple[float, float]:
+    """Measure the seconds one token takes in one layer of a backbone: forwards, and backwards through it."""
+    import torch
+
+    model, ids = _build_probe(backbone, device)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+
+    def run(*, backward: bool) -> None:
+        with torch.autocast(device, dtype=dtype, enabled=precision != "fp32"), torch.set_grad_enabled(backward):
+            hidden = model(inputs_embeds=ids.requires_grad_(backward)).last_hidden_state
+        if backward:
+            hidden.float().sum().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    n_tokens = PROBE_SHAPE[0] * PROBE_SHAPE[1]
+    forward = _time(lambda: run(backward=False)) / n_tokens
+    both = _time(lambda: run(backward=True)) / n_tokens
+    return forward, max(both - forward, forward / 2)
+
+
+def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
+    """Build one frozen layer and its input, whose gradient is all that is asked for, as in a LoRA model's frozen weights."""
+    import torch
+    from transformers import AutoModel
+
+    config = load_backbone_config(backbone)
+    config.num_hidden_layers, config.vocab_size = 1, 8
+    model = AutoModel.from_config(config).to(device).requires_grad_(False)
+    return model, torch.randn(*PROBE_SHAPE, config.hidden_size, device=device)
+
+
+def _time(run: Callable[[], None]) -> float:
+    """Return the best of three after a warm-up: what disturbs only ever adds."""
+    run()
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)

@@ -1,0 +1,79 @@
+"""The evaluation of a split as it is kept in a folder: the report, and beside it what the model said of every text.
+
+    predictions-<split>.parquet    a row for each text, and in the file's metadata the report made of these very rows
+    report.json                    the report alone, where there is nothing else (a shipped model)
+
+It computes and predicts nothing.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agnews_core.evaluation import EvaluationReport
+
+Split = Literal["validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+_REPORT_KEY = b"agnews_report"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A report, and the table of predictions it was made of (as `predictions.build_table` builds it) if that was kept."""
+
+    report: "EvaluationReport"
+    table: "pd.DataFrame | None" = None
+
+
+def write_evaluated(folder: Path, evaluated: Evaluated) -> None:
+    """Write the table with its report inside, whole or not at all; an `Evaluated` without a table is not written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if evaluated.table is None:
+        return
+    table = pa.Table.from_pandas(evaluated.table, preserve_index=False)
+    report = {_REPORT_KEY: evaluated.report.model_dump_json().encode()}
+    path = _find_file(folder, evaluated.report.split)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **report}), temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_evaluated(folder: Path, split: str) -> Evaluated | None:
+    """Read what is kept of a split, or None where it has not been evaluated, or by a version that kept less."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from agnews_core.evaluation import EvaluationReport
+
+    try:
+        table = pq.read_table(_find_file(folder, split))
+        report = EvaluationReport.model_validate_json((table.schema.metadata or {})[_REPORT_KEY])
+    except (OSError, KeyError, pa.ArrowInvalid, ValidationError):
+        alone = _read_report(folder / "report.json", split)
+        return None if alone is None else Evaluated(alone)
+    return Evaluated(report, table.to_pandas())
+
+
+def _find_file(folder: Path, split: str) -> Path:
+    return folder / f"predictions-{split}.parquet"
+
+
+def _read_report(path: Path, split: str) -> "EvaluationReport | None":
+    from agnews_core.evaluation import EvaluationReport
+
+    try:
+        report = EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return report if report.split == split else None

@@ -1,0 +1,48 @@
+"""The page: five tabs, each in its module, put together here. No computation, path or thread lives in this package."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from agnews_core.jobs import JobQueue
+from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
+from agnews_core.ui.theme import build_css, build_theme
+
+ASSETS = Path(__file__).parent.parent.parent / "assets"
+TITLE = "AG News classifier"
+
+
+def build_demo(queue: JobQueue) -> gr.Blocks:
+    """Build the page over a job queue, whose runs folder all tabs read."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(86400, 86400)) as demo:
+        gr.Markdown(
+            f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
+        )
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+            with gr.Tab("Classify", id="classify") as classify:
+                classify_tab.build_tab(queue.runs_dir)
+            with gr.Tab("Configure", id="configure") as configure:
+                settings = configure_tab.build_tab()
+            with gr.Tab("Train", id="train") as train:
+                view = train_tab.build_tab(queue, settings)
+            with gr.Tab("Evaluate", id="evaluate") as evaluate:
+                evaluate_tab.build_tab(queue.runs_dir)
+            with gr.Tab("Predict", id="predict") as predict:
+                predict_tab.build_tab(queue.runs_dir)
+        train_tab.wire_visits(queue, view, train, [classify, configure, evaluate, predict])
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """Return what `launch` is told: the look, limits on uploads, and nothing that asks the network."""
+    return {
+        "theme": build_theme(),
+        "css": build_css(),
+        "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
+        "footer_links": ["api", "settings"],
+        "max_file_size": "200mb",
+        "show_error": False,
+        "ssr_mode": False,
+        "pwa": False,
+    }

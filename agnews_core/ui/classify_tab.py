@@ -1,0 +1,169 @@
+"""The tab Classify: a text in, the four classes' probabilities out, and on request the words that decided."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.context import Context
+
+from agnews_core.attribution import METHOD, Attribution, explain
+from agnews_core.catalogue import CLASSIFIERS, find_model
+from agnews_core.data import LABELS
+from agnews_core.errors import AgNewsError, DataError
+from agnews_core.ui.errors import toasts
+from agnews_core.ui.markup import build_line, build_prediction, build_words
+from agnews_core.ui.models import build_model_choice
+from agnews_core.ui.theme import CLASS_COLOURS
+
+if TYPE_CHECKING:
+    from agnews_core.inference import Prediction
+
+MAX_LETTERS = 20_000
+EMPTY = '<p class="placeholder">The four classes and their probabilities appear here.</p>'
+EXAMPLES = [
+    "The two leaders signed a ceasefire late on Friday after three days of talks in the border town.",
+    "A goal in the last minute sent the home side to the final for the first time in thirty years.",
+    "Shares in the airline fell nine percent after it warned that fuel costs would wipe out its profit.",
+    "Astronomers say a new telescope has found water in the air of a small planet near our own.",
+    "The chip maker will spend two billion on a plant that is to build processors for cars.",
+]
+
+
+def build_tab(runs_dir: Path) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            text = gr.Textbox(
+                label="News text",
+                placeholder="Type or paste a headline or a short article, then press Enter.",
+                lines=1,  # with more, Enter would begin a line instead of asking
+                max_lines=12,
+                max_length=MAX_LETTERS,
+                autofocus=True,
+                elem_id="news-text",
+            )
+            button = gr.Button("Classify", variant="primary", elem_id="classify-button")
+        with gr.Column(scale=2, min_width=300):
+            answer = gr.HTML(EMPTY, elem_id="answer")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            examples = gr.Dataset(
+                components=["textbox"], samples=[[example] for example in EXAMPLES], label="Example news", type="index"
+            )
+        with gr.Column(scale=2, min_width=300):
+            model = build_model_choice(runs_dir)
+            status = gr.HTML(build_line("Loading the model…", busy=True), elem_id="model-status")
+    words = _build_words(runs_dir, text, model)
+    _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
+    gr.on(
+        [Context.root_block.load, model.input],
+        partial(_load_model, runs_dir),
+        model,
+        status,
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    _build_endpoint(runs_dir)
+
+
+def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
+    """Say that the model is being loaded, load it, say that it is there; here a failure is a line, not a toast."""
+    try:
+        model = find_model(runs_dir, key)
+        if not CLASSIFIERS.has(model):
+            yield build_line("Loading the model…", busy=True)
+        CLASSIFIERS.load(model)
+        yield build_line(f"Ready: {model.title}.")
+    except AgNewsError as error:
+        yield build_line(str(error))
+
+
+def _wire_answer(
+    runs_dir: Path, inputs: list[Any], outputs: list[Any], button: gr.Button, examples: gr.Dataset
+) -> None:
+    @toasts
+    def show(text: str, key: str) -> tuple[Any, ...]:
+        title, prediction = _classify(runs_dir, text, key)
+        return build_prediction(prediction, title), *_hide_words()
+
+    quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, "api_visibility": "private"}
+    gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
+    chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, api_visibility="private")
+    chosen.then(show, inputs, outputs, **quiet)
+
+
+def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Prediction"]:
+    """Return the title of the model that answered, and its answer.
+
+    Raises:
+        DataError: There is no text, or far too much of it.
+    """
+    if not (text or "").strip():
+        raise DataError("There is no text to classify; type or paste some news first.")
+    if len(text) > MAX_LETTERS:
+        raise DataError(f"The text has {len(text):,} characters; give at most {MAX_LETTERS:,}.")
+    model = find_model(runs_dir, key)
+    return model.title, next(CLASSIFIERS.load(model).predict([text]))
+
+
+def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown) -> list[Any]:
+    """Lay out "Which words decided"; return what a new answer hides."""
+    gr.Markdown("### Which words decided")
+    with gr.Row():
+        ask = gr.Button("Show the words that decided", size="md", scale=0, min_width=260, elem_id="words-button")
+    words = gr.HighlightedText(label="The text, word by word", show_legend=True, visible=False, elem_id="words",
+                               show_inline_category=False, interactive=False)  # fmt: skip
+    ranked = gr.HTML(visible=False)
+    gr.Markdown(METHOD, elem_classes="small-print")
+
+    @toasts
+    def show(given: str, key: str) -> tuple[Any, Any]:
+        if not (given or "").strip():
+            raise DataError("There is no text yet; type or paste some news first.")
+        found = explain(CLASSIFIERS.load(find_model(runs_dir, key)), given[:MAX_LETTERS])
+        return _format_words(found), gr.HTML(build_words(found), visible=True)
+
+    ask.click(
+        show, [text, model], [words, ranked], concurrency_limit=2, concurrency_id="words", api_visibility="private"
+    )
+    return [words, ranked]
+
+
+def _hide_words() -> tuple[Any, Any]:
+    """Put away the words of an earlier text."""
+    return gr.HighlightedText(value=None, visible=False), gr.HTML(visible=False)
+
+
+def _format_words(found: Attribution) -> gr.HighlightedText:
+    colour = CLASS_COLOURS[LABELS[found.label]]
+    return gr.HighlightedText(
+        value=[(piece.text, found.find_role(piece)) for piece in found.pieces],
+        color_map={"decides": colour.plot, "helps": colour.dark, "speaks against it": "#94a3b8"},
+        visible=True,
+    )
+
+
+def _build_endpoint(runs_dir: Path) -> None:
+    """Offer `classify` to programs; the labels of these components, which no one sees, describe its parameters."""
+
+    @toasts
+    def classify(text: str, model: str = "") -> dict[str, Any]:
+        title, prediction = _classify(runs_dir, text, model)
+        return {**prediction.to_json(), "unsure": prediction.is_unsure, "model": title}
+
+    gr.Button(visible=False).click(
+        classify,
+        [
+            gr.Textbox(label=f"The news text to classify, up to {MAX_LETTERS:,} characters", visible=False),
+            gr.Textbox(
+                "", label="Which model answers: 'run/NAME' or 'shipped/NAME'; empty for the newest", visible=False
+            ),
+        ],
+        gr.JSON(label="text, label (0-3), label_name, probabilities by class, unsure, model", visible=False),
+        api_name="classify",
+        api_description="Classify one news text as World, Sports, Business or Sci/Tech.",
+        concurrency_limit=4,
+    )

@@ -1,0 +1,232 @@
+"""The tab Evaluate: how good a model is on a split, beside a plain one, and which texts it gets wrong.
+
+A visitor's choices are all that is kept here; each event reads the evaluation from the run's directory.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.context import Context
+
+from agnews_core.calibration import compute_reliability
+from agnews_core.catalogue import CLASSIFIERS, find_model
+from agnews_core.data import LABELS
+from agnews_core.downloads import write_download
+from agnews_core.errors import AgNewsError
+from agnews_core.evaluation_files import SPLITS
+from agnews_core.report_page import build_html, build_json
+from agnews_core.ui.errors import toasts
+from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
+from agnews_core.ui.models import build_model_choice
+from agnews_core.ui.report_plots import build_reliability_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agnews_core.assessment import Assessment
+
+MAX_ROWS = 100  # of a confusion cell; more are in the file
+CELL_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-cell]');
+  if (button) trigger('select', {cell: button.dataset.cell});
+});
+"""
+EMPTY = "Choose a model and a split, then press Evaluate; it takes seconds to a few minutes."
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class _View:
+    """The tab's components that change."""
+
+    model: gr.Dropdown
+    split: gr.Radio
+    status: gr.HTML
+    results: gr.Column
+    summary: gr.HTML
+    classes: gr.HTML
+    confusion: gr.HTML
+    true: gr.Dropdown
+    predicted: gr.Dropdown
+    cell_note: gr.HTML
+    cell: gr.HTML
+    reliability: gr.Plot
+    mistakes: gr.HTML
+    html: gr.DownloadButton
+    json: gr.DownloadButton
+
+
+def build_tab(runs_dir: Path) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events."""
+    with gr.Row(equal_height=False):
+        model = build_model_choice(runs_dir)
+        split = gr.Radio(
+            [(name.capitalize(), name) for name in SPLITS],
+            value="validation",
+            label="Split",
+            info="Validation: kept aside from the training texts. Test: a file of its own, where the news has one.",
+        )
+        button = gr.Button("Evaluate", variant="primary", scale=0, min_width=150, elem_id="evaluate-button")
+    status = gr.HTML(build_line(EMPTY), elem_id="evaluate-status")
+    with gr.Column(visible=False) as results:
+        view = _build_results(model, split, status, results)
+    _wire(runs_dir, view, button)
+
+
+def _build_results(model: gr.Dropdown, split: gr.Radio, status: gr.HTML, results: gr.Column) -> _View:
+    summary = gr.HTML(elem_id="summary")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown("### Confusion matrix")
+            confusion = gr.HTML(elem_id="confusion", js_on_load=CELL_JS)
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown("### Reliability")
+            reliability = gr.Plot(show_label=False, elem_id="reliability")
+    gr.Markdown("### Texts of a cell")
+    with gr.Row():
+        true = gr.Dropdown(list(LABELS), label="True class", value=None)
+        predicted = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
+    cell_note = gr.HTML(build_line("Choose a cell of the matrix, or name its two classes."), elem_id="cell-note")
+    cell = gr.HTML(visible=False, elem_id="cell-texts")
+    gr.Markdown("### Scores of each class")
+    classes = gr.HTML(elem_id="classes")
+    gr.Markdown("### Most confident mistakes")
+    mistakes = gr.HTML(elem_id="mistakes")
+    with gr.Row():
+        html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
+        json = gr.DownloadButton("Download the report (JSON)", elem_id="report-json")
+    return _View(
+        model, split, status, results, summary, classes, confusion, true, predicted, cell_note, cell, reliability,
+        mistakes, html, json,
+    )  # fmt: skip
+
+
+def _wire(runs_dir: Path, view: _View, button: gr.Button) -> None:
+    shown = [getattr(view, name) for name in view.__dataclass_fields__ if name not in ("model", "split")]
+    chosen = [view.model, view.split]
+    cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
+
+    @toasts
+    def evaluate(key: str, split: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
+        from agnews_core.assessment import load_assessment
+
+        progress(0, desc="Loading the model and the texts")
+        model = find_model(runs_dir, key)
+        found = load_assessment(
+            model, split, CLASSIFIERS, lambda done, total: progress((done, total), desc="Evaluating", unit="texts")
+        )
+        return _show(view, model.title, found)
+
+    @toasts
+    def choose(key: str, split: str, event: gr.EventData) -> Updates:
+        label, predicted = (int(number) for number in str(event.cell).split(","))
+        return _show_cell(view, runs_dir, key, split, label, predicted)
+
+    @toasts
+    def name(key: str, split: str, true: str | None, predicted: str | None) -> Updates:
+        if true not in LABELS or predicted not in LABELS:
+            return {view.cell_note: gr.skip()}
+        return _show_cell(view, runs_dir, key, split, LABELS.index(true), LABELS.index(predicted))
+
+    look = {"show_progress": "hidden", "concurrency_limit": 4, **PRIVATE}
+    gr.on(
+        [Context.root_block.load, view.model.input, view.split.input],
+        partial(_show_kept, view, runs_dir), chosen, shown, **look,
+    )  # fmt: skip
+    button.click(evaluate, chosen, shown, show_progress_on=view.status, concurrency_id="evaluate", **PRIVATE)
+    view.confusion.select(choose, chosen, cell, **look)
+    gr.on([view.true.input, view.predicted.input], name, [*chosen, view.true, view.predicted], cell, **look)
+
+
+def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
+    """Show what is kept of the chosen model and split, if anything is."""
+    from agnews_core.assessment import read_assessment
+
+    try:
+        model = find_model(runs_dir, key)
+    except AgNewsError as error:
+        return {view.status: build_line(str(error)), view.results: gr.Column(visible=False)}
+    found = read_assessment(model, split)
+    if found is None:
+        return {view.status: build_line(EMPTY), view.results: gr.Column(visible=False)}
+    return _show(view, model.title, found)
+
+
+def _show(view: _View, title: str, found: "Assessment") -> Updates:
+    """Fill every component with an assessment."""
+    report, table = found.evaluated.report, found.evaluated.table
+    note = "" if found.baseline else " Press Evaluate to measure a plain model on the same texts."
+    name = f"{report.split}-{title}"
+    return {
+        view.status: build_line(f"{title}: evaluated on the {report.split} texts.{note}"),
+        view.results: gr.Column(visible=True),
+        view.summary: build_summary(found),
+        view.classes: _format_classes(found),
+        view.confusion: build_confusion(report),
+        view.true: None,
+        view.predicted: None,
+        view.cell_note: build_line("Choose a cell of the matrix, or name its two classes."),
+        view.cell: gr.HTML(visible=False),
+        view.reliability: gr.Plot(visible=table is not None, value=_draw_reliability(table)),
+        view.mistakes: _format_mistakes(found),
+        view.html: str(write_download(f"report-{name}.html", build_html(report, found.baseline, title=title))),
+        view.json: str(write_download(f"report-{name}.json", build_json(report, found.baseline))),
+    }
+
+
+def _show_cell(view: _View, runs_dir: Path, key: str, split: str, label: int, predicted: int) -> Updates:
+    """List the texts of one cell, the most confident first."""
+    from agnews_core.assessment import read_assessment
+    from agnews_core.predictions import select_cell
+
+    found = read_assessment(find_model(runs_dir, key), split)
+    if found is None or found.evaluated.table is None:
+        return {
+            view.cell_note: build_line("The texts of this evaluation were not kept; press Evaluate to make it again.")
+        }
+    rows = select_cell(found.evaluated.table, label=label, predicted=predicted)
+    what = f"{LABELS[label]}, predicted {LABELS[predicted]}: {len(rows):,} {'text' if len(rows) == 1 else 'texts'}"
+    more = f", the {MAX_ROWS} most confident of which are shown" if len(rows) > MAX_ROWS else ""
+    return {
+        view.confusion: build_confusion(found.evaluated.report, chosen=(label, predicted)),
+        view.true: LABELS[label],
+        view.predicted: LABELS[predicted],
+        view.cell_note: build_line(f"True class {what}{more}."),
+        view.cell: gr.HTML(_format_texts(rows.head(MAX_ROWS)), visible=len(rows) > 0),
+    }
+
+
+def _format_texts(rows: "pd.DataFrame") -> str:
+    values = [[*(f"{row[name]:.1%}" for name in LABELS), str(row["text"])] for row in rows.to_dict(orient="records")]
+    return build_table([*LABELS, "Text"], values, label="Texts of the cell")
+
+
+def _format_classes(found: "Assessment") -> str:
+    values = [
+        [it.label_name, f"{it.precision:.3f}", f"{it.recall:.3f}", f"{it.f1:.3f}", f"{it.support:,}"]
+        for it in found.evaluated.report.per_class
+    ]
+    return build_table(["Class", "Precision", "Recall", "F1", "Texts"], values, label="Scores of each class")
+
+
+def _format_mistakes(found: "Assessment") -> str:
+    values = [
+        [LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text]
+        for it in found.evaluated.report.mistakes
+    ]
+    if not values:
+        return build_line("None: every text was given its class.")
+    return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")
+
+
+def _draw_reliability(table: "pd.DataFrame | None") -> Any:
+    from agnews_core.predictions import read_probabilities
+
+    if table is None:
+        return None
+    return build_reliability_figure(compute_reliability(table["label"].to_numpy(), read_probabilities(table)))

@@ -1,0 +1,152 @@
+"""Results as HTML, in the classes' colours. Pure functions; whatever a visitor wrote is escaped."""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from agnews_core.data import LABELS
+from agnews_core.report_page import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.ui.theme import css_name
+
+if TYPE_CHECKING:
+    from agnews_core.assessment import Assessment
+    from agnews_core.attribution import Attribution
+    from agnews_core.evaluation import EvaluationReport
+    from agnews_core.inference import Prediction
+
+N_WORDS = 8
+_NUMBER = re.compile(r"[\d.,]+%?")
+
+
+def build_line(text: str, *, busy: bool = False) -> str:
+    """Build a quiet line of status that screen readers announce."""
+    dots = '<span class="busy" aria-hidden="true"></span>' if busy else ""
+    return f'<p class="status-line" role="status">{dots}{escape(text)}</p>'
+
+
+def build_prediction(prediction: "Prediction", model_title: str) -> str:
+    """Build the answer: the class, a note where it is unsure, and a bar for each class."""
+    ranked = sorted(range(len(LABELS)), key=lambda label: -prediction.probabilities[label])
+    first, second = (LABELS[label] for label in ranked[:2])
+    unsure = ""
+    if prediction.is_unsure:
+        unsure = f'<p class="unsure">Unsure: {first} and {second} are close.</p>'
+    bars = "".join(_build_bar(name, share) for name, share in zip(LABELS, prediction.probabilities, strict=True))
+    return (
+        f'<div class="answer" role="status"><p class="answer-class class-{css_name(first)}">{first}</p>{unsure}'
+        f'<div class="bars">{bars}</div><p class="status-line">Answered by: {escape(model_title)}</p></div>'
+    )
+
+
+def _build_bar(name: str, share: float) -> str:
+    colour = f"var(--class-{css_name(name)}-plot)"
+    return (
+        f'<span class="bar-name class-{css_name(name)}">{name}</span>'
+        f'<span class="bar-track"><span style="width: {share * 100:.1f}%; background: {colour}"></span></span>'
+        f'<span class="bar-share">{share:.1%}</span>'
+    )
+
+
+def build_words(found: "Attribution") -> str:
+    """Build the weightiest words with their weights, and a note where the text was not read to its end."""
+    rows = "".join(
+        f"<li><b>{escape(word.text)}</b> {word.weight:+.2f}</li>".replace("> -", "> −")
+        for word in found.rank_words(N_WORDS)
+        if word.weight
+    )
+    last = found.pieces[-1] if found.pieces else None
+    cut = any(letter.isalnum() for letter in last.text) if last and last.weight is None else False
+    note = (
+        "<p>The model reads only the beginning of a text this long; the words after it have no weight.</p>"
+        if cut
+        else ""
+    )
+    return (
+        f'<p>Change in the log-odds of <b class="class-{css_name(LABELS[found.label])}">{LABELS[found.label]}</b> '
+        f'by each word:</p><ul class="word-list">{rows}</ul>{note}'
+    )
+
+
+def build_summary(assessment: "Assessment") -> str:
+    """Build the accuracy and the baseline's beside each other, on one scale, and what they mean in words."""
+    report, baseline = assessment.evaluated.report, assessment.baseline
+    rows = [("This model", report.accuracy, report.accuracy_low, report.accuracy_high, "var(--accent)")]
+    if baseline is not None:
+        rows.append(
+            (baseline.name, baseline.accuracy, baseline.accuracy_low, baseline.accuracy_high, "var(--muted-line)")
+        )
+    low = min(0.9, *(row[2] for row in rows)) // 0.1 * 0.1
+    lines = "".join(_build_accuracy(*row, scale_from=low) for row in rows)
+    scale = f'<div class="accuracy"><span class="scale"><span>{low:.0%}</span><span>100%</span></span></div>'
+    words = f"{describe_accuracy(report)} {describe_baseline(report, baseline)}"
+    return (
+        f"{lines}{scale}<p>{escape(words)}</p><p>{escape(describe_calibration(report))}</p>"
+        f'<p class="status-line">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}.</p>'
+    )
+
+
+def _build_accuracy(name: str, accuracy: float, low: float, high: float, colour: str, *, scale_from: float) -> str:
+    def place(share: float) -> float:
+        return (share - scale_from) / (1 - scale_from) * 100
+
+    return (
+        f'<div class="accuracy"><span class="bar-name">{escape(name)}</span>'
+        f'<span class="interval"><span style="left: {place(low):.1f}%; width: {place(high) - place(low):.1f}%; '
+        f'background: {colour}"></span><i style="left: {place(accuracy):.1f}%; background: {colour}"></i></span>'
+        f'<span class="bar-share"><b>{accuracy:.1%}</b></span></div>'
+    )
+
+
+def build_confusion(report: "EvaluationReport", *, chosen: tuple[int, int] | None = None) -> str:
+    """Build the confusion matrix as a table of buttons; a cell's shade is its share of its true class."""
+    head = "".join(f'<th scope="col" class="class-{css_name(name)}">{name}</th>' for name in LABELS)
+    body = "".join(_build_confusion_row(label, counts, chosen) for label, counts in enumerate(report.confusion_matrix))
+    return (
+        '<table class="confusion"><caption>Rows: true class. Columns: predicted class. Choose a cell to read its texts.</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _build_confusion_row(label: int, counts: Sequence[int], chosen: tuple[int, int] | None) -> str:
+    name, total = LABELS[label], max(sum(counts), 1)
+    cells = ""
+    for predicted, count in enumerate(counts):
+        shade = f"color-mix(in srgb, var(--class-{css_name(name)}-plot) {_shade(count / total)}%, transparent)"
+        texts = "1 text" if count == 1 else f"{count:,} texts"
+        cells += (
+            f'<td><button type="button" data-cell="{label},{predicted}" style="background: {shade}" '
+            f'aria-pressed="{"true" if chosen == (label, predicted) else "false"}" '
+            f'aria-label="True class {name}, predicted {LABELS[predicted]}: {texts}">{count:,}</button></td>'
+        )
+    return f'<tr><th scope="row" class="class-{css_name(name)}">{name}</th>{cells}</tr>'
+
+
+def _shade(share: float) -> int:
+    """Return a shade in percent under which text keeps its contrast; mistakes, which are few, are still seen.
+
+    >>> _shade(0.0), _shade(0.01), _shade(1.0)
+    (0, 11, 40)
+    """
+    return round(8 + 32 * share**0.5) if share else 0
+
+
+def build_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> str:
+    """Build a table that scrolls within itself, class names in their colours.
+
+    Where the last column is Text, it is as wide as the page allows, and on a phone has a line of its own.
+    """
+    kind = "rows texts" if headers[-1] == "Text" else "rows"
+    head = "".join(f'<th scope="col" class="class-{css_name(name)}">{escape(name)}</th>' for name in headers)
+    body = "".join(f"<tr>{''.join(_build_cell(value) for value in row)}</tr>" for row in rows)
+    return (
+        f'<div class="{kind}" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _build_cell(value: str) -> str:
+    if value in LABELS:
+        return f'<td class="class-{css_name(value)}">{value}</td>'
+    kind = ' class="number"' if _NUMBER.fullmatch(value) else ""
+    return f"<td{kind}>{escape(value)}</td>"

@@ -1,0 +1,39 @@
+"""The choice of a trained model, as the tabs that use one offer it."""
+
+from pathlib import Path
+
+import gradio as gr
+from gradio.context import Context
+
+from agnews_core.catalogue import list_models
+
+NEWEST = ""  # the choice that follows the newest model
+
+
+def list_choices(runs_dir: Path) -> list[tuple[str, str]]:
+    """Return (title, key) of the models; the first choice follows whichever model is the one to use by default."""
+    models = list_models(runs_dir)
+    if not models:
+        return [("No trained model yet", NEWEST)]
+    return [(f"Newest: {models[0].title}", NEWEST), *((model.title, model.key) for model in models)]
+
+
+def build_model_choice(runs_dir: Path) -> gr.Dropdown:
+    """Build the choice of model; it looks for new models when the page is loaded and whenever it is opened."""
+    choice = gr.Dropdown(
+        list_choices(runs_dir),
+        value=NEWEST,
+        label="Model",
+        info="Newest: of the newest finished run, or else the shipped one. In brackets its validation accuracy.",
+        scale=2,
+        min_width=300,
+    )
+    gr.on(
+        [Context.root_block.load, choice.focus],
+        lambda: gr.Dropdown(choices=list_choices(runs_dir)),
+        outputs=choice,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return choice

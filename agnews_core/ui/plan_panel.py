@@ -1,0 +1,56 @@
+"""What a config comes to, in words and a little HTML. Pure functions."""
+
+import html
+
+from agnews_core.estimate import BUDGET_PARAMETERS, Assessment, Estimate
+from agnews_core.ui.run_status import format_seconds
+
+
+def format_plan(assessment: Assessment) -> str:
+    """Say what would be trained, whether the budget is met, and what it takes; ready to start."""
+    plan, estimate = assessment.plan, assessment.estimate
+    share = plan.trainable_parameters / plan.total_parameters
+    facts = [
+        ("Backbone", f"{plan.backbone}, {plan.n_layers} layers"),
+        ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
+        ("Steps", f"{estimate.n_steps:,}"),
+        ("Time here", f"{format_range(estimate)} on the {_format_device(estimate)}"),
+        ("Memory", f"{estimate.bytes_low / 2**30:.1f} to {estimate.bytes_high / 2**30:.1f} GiB"),
+    ]
+    rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
+    return (
+        '<p class="ready ready-yes">Ready</p>'
+        f'<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
+        f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>"
+        '<p class="hint">Time and memory are a guess from a short measurement of one layer on this machine.</p>'
+    )
+
+
+def format_problem(problem: str) -> str:
+    """Say why a training with these settings could not be started."""
+    return f'<p class="ready ready-no">Not ready: {html.escape(problem)}</p>'
+
+
+def _format_budget(assessment: Assessment) -> str:
+    over = assessment.over_budget
+    told = f"missed by {over:,}" if over > 0 else f"met, {-over:,} to spare"
+    return f'<p class="budget budget-{"missed" if over > 0 else "met"}">Budget of {BUDGET_PARAMETERS:,}: {told}</p>'
+
+
+def format_range(estimate: Estimate) -> str:
+    """Say a range of time: "4 to 9 min".
+
+    >>> format_range(Estimate(100, 200, 0, 0, 1, "cpu", "fp32"))
+    '1 min 40 s to 3 min 20 s'
+    """
+    return f"{format_seconds(_round(estimate.seconds_low))} to {format_seconds(_round(estimate.seconds_high))}"
+
+
+def _round(seconds: float) -> float:
+    """Leave out digits that a guess does not have."""
+    unit = 5 if seconds < 300 else 60 if seconds < 7200 else 600
+    return max(unit, round(seconds / unit) * unit)
+
+
+def _format_device(estimate: Estimate) -> str:
+    return f"{'GPU' if estimate.device == 'cuda' else 'CPU'} ({estimate.precision})"

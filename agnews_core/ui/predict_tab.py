@@ -1,0 +1,280 @@
+"""The tab Predict: a file of texts in, a table of classes out, to look at and to download."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from agnews_core.catalogue import CLASSIFIERS, find_model
+from agnews_core.data import LABELS
+from agnews_core.downloads import choose_download_path
+from agnews_core.errors import DataError
+from agnews_core.predictions import EXAMPLE_FILE
+from agnews_core.ui.errors import toasts
+from agnews_core.ui.markup import build_line, build_table
+from agnews_core.ui.models import build_model_choice
+from agnews_core.ui.report_plots import build_counts_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agnews_core.uploads import Upload
+
+FILE_TYPES = [".pkl", ".pickle", ".csv", ".tsv", ".jsonl", ".json", ".parquet", ".arrow", ".txt"]
+N_FIRST_ROWS = 5
+MAX_ROWS = 200  # of the preview; all rows are in the download
+MAX_LETTERS = 600  # of a text in the preview
+KEPT_SECONDS = 3600  # a visitor's predictions, after they were last used
+ALL_CLASSES = "All classes"
+EMPTY = "Upload a file, or try the example. Each row or line is one text."
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class _View:
+    """The tab's components that change, and what is kept of a visitor's file while the page is open."""
+
+    file: gr.File
+    column: gr.Textbox
+    split: gr.Textbox
+    empty_missing: gr.Checkbox
+    model: gr.Dropdown
+    predict: gr.Button
+    status: gr.HTML
+    first_rows: gr.HTML
+    results: gr.Column
+    counts: gr.Plot
+    label: gr.Dropdown
+    query: gr.Textbox
+    found: gr.HTML
+    preview: gr.HTML
+    label_names: gr.Checkbox
+    probabilities: gr.Checkbox
+    download: gr.DownloadButton
+    upload: gr.State
+    table: gr.State
+
+
+def build_tab(runs_dir: Path) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            file = gr.File(
+                label="File of texts (pickle, csv, jsonl, parquet, txt)",
+                file_types=FILE_TYPES,
+                height=150,
+                elem_id="upload",
+            )
+            example = gr.Button("Try the example file", interactive=EXAMPLE_FILE.is_file(), elem_id="example-button")
+        with gr.Column(scale=2, min_width=300):
+            model = build_model_choice(runs_dir)
+            with gr.Accordion("How the file is read", open=False):
+                column = gr.Textbox(
+                    label="Column", info="The one that holds the texts. Empty: it is looked for.", max_length=200
+                )
+                split = gr.Textbox(label="Split", info="Which one to read, where a file holds several.", max_length=200)
+                empty_missing = gr.Checkbox(label="Read missing texts as empty ones instead of refusing the file")
+            predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
+    status = gr.HTML(build_line(EMPTY), elem_id="predict-status")
+    first_rows = gr.HTML(visible=False, elem_id="first-rows")
+    with gr.Column(visible=False) as results:
+        parts = _build_results()
+    kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
+    view = _View(*[file, column, split, empty_missing, model, predict, status, first_rows, results, *parts, *kept])
+    _wire_reading(view, example)
+    _wire_predicting(runs_dir, view)
+    _build_endpoint(runs_dir)
+
+
+def _build_results() -> tuple[Any, ...]:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            gr.Markdown("### Texts of each class")
+            counts = gr.Plot(show_label=False, elem_id="counts")
+        with gr.Column(scale=1, min_width=260):
+            gr.Markdown("### Download")
+            label_names = gr.Checkbox(label="Add the classes' names")
+            probabilities = gr.Checkbox(label="Add the probabilities")
+            download = gr.DownloadButton("Download predictions", variant="primary", elem_id="download-predictions")
+            gr.Markdown("A CSV file with the columns ID and Label: 0 World, 1 Sports, 2 Business, 3 Sci/Tech.")
+    gr.Markdown("### Predictions")
+    with gr.Row():
+        label = gr.Dropdown([ALL_CLASSES, *LABELS], value=ALL_CLASSES, label="Class", scale=1)
+        query = gr.Textbox(label="Texts that hold", placeholder="a word or phrase", scale=2, max_length=200)
+    found = gr.HTML(build_line(""), elem_id="found")
+    preview = gr.HTML(elem_id="preview")
+    return counts, label, query, found, preview, label_names, probabilities, download
+
+
+def _wire_reading(view: _View, example: gr.Button) -> None:
+    options = [view.column, view.split, view.empty_missing]
+    shown = [view.upload, view.status, view.first_rows, view.predict, view.results]
+    look = {"show_progress_on": view.status, "concurrency_limit": 2, "concurrency_id": "read", **PRIVATE}
+
+    @toasts
+    def read(file: str | None, column: str, split: str, empty_missing: bool) -> Updates:
+        if file is None:
+            return _forget(view)
+        return _show_upload(view, Path(file).name, _read(file, column, split, empty_missing))
+
+    gr.on(
+        [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],
+        read, [view.file, *options], shown, **look,
+    )  # fmt: skip
+    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, queue=False, show_progress="hidden", **PRIVATE).then(
+        read, [view.file, *options], shown, **look
+    )
+
+
+def _read(file: str, column: str | None, split: str | None, empty_missing: bool) -> "Upload":
+    from agnews_core.uploads import read_upload
+
+    return read_upload(
+        Path(file),
+        column=(column or "").strip() or None,
+        split=(split or "").strip() or None,
+        missing="empty" if empty_missing else "refuse",
+    )
+
+
+def _forget(view: _View) -> Updates:
+    return {
+        view.upload: None,
+        view.status: build_line(EMPTY),
+        view.first_rows: gr.HTML(visible=False),
+        view.predict: gr.Button(interactive=False),
+        view.results: gr.Column(visible=False),
+    }
+
+
+def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
+    """Say what was read and how, and show the first rows."""
+    column = f" from the column {upload.column!r}" if upload.column else ""
+    said = f"{name}: {len(upload.texts):,} texts read{column} ({upload.kind}). {' '.join(upload.notes)}"
+    rows = [[str(row), text[:MAX_LETTERS]] for row, text in enumerate(upload.texts[:N_FIRST_ROWS])]
+    return {
+        view.upload: upload,
+        view.status: build_line(said),
+        view.first_rows: gr.HTML(build_table(["First rows", "Text"], rows, label="First rows"), visible=True),
+        view.predict: gr.Button(interactive=True),
+        view.results: gr.Column(visible=False),
+    }
+
+
+def _wire_predicting(runs_dir: Path, view: _View) -> None:
+    filters = [view.label, view.query]
+    extras = [view.label_names, view.probabilities]
+
+    @toasts
+    def predict(upload: "Upload | None", key: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
+        from agnews_core.predictions import count_classes
+
+        table = _predict(runs_dir, upload, key, progress)
+        return {
+            view.table: table,
+            view.results: gr.Column(visible=True),
+            view.first_rows: gr.HTML(visible=False),
+            view.counts: build_counts_figure(count_classes(table)),
+            view.label: ALL_CLASSES,
+            view.query: "",
+            **_show_rows(view, table, ALL_CLASSES, ""),
+            view.label_names: False,
+            view.probabilities: False,
+            view.download: _write(table, label_names=False, probabilities=False),
+        }
+
+    shown = [
+        view.table,
+        view.results,
+        view.first_rows,
+        view.counts,
+        *filters,
+        view.found,
+        view.preview,
+        *extras,
+        view.download,
+    ]
+    view.predict.click(
+        predict, [view.upload, view.model], shown, show_progress_on=view.status, concurrency_id="predict", **PRIVATE
+    )
+    gr.on(
+        [view.label.input, view.query.change],  # gradio swallows the first input after an output
+        toasts(lambda table, label, query: _show_rows(view, table, label, query)),
+        [view.table, *filters], [view.found, view.preview],
+        show_progress="hidden", trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
+    )  # fmt: skip
+    gr.on(
+        [box.input for box in extras],
+        toasts(lambda table, names, shares: _write(table, label_names=names, probabilities=shares)),
+        [view.table, *extras], view.download, trigger_mode="always_last", **PRIVATE,
+    )  # fmt: skip
+
+
+def _predict(runs_dir: Path, upload: "Upload | None", key: str, progress: gr.Progress) -> "pd.DataFrame":
+    from agnews_core.predictions import predict_table
+
+    if upload is None:
+        raise DataError("There is no file to predict; upload one, or try the example file.")
+    progress(0, desc="Loading the model")
+    classifier = CLASSIFIERS.load(find_model(runs_dir, key))
+    return predict_table(
+        classifier, upload.texts, lambda done, total: progress((done, total), desc="Predicting", unit="texts")
+    )
+
+
+def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str) -> Updates:
+    """Show the rows that a filter leaves, as many as a page can hold."""
+    from agnews_core.predictions import filter_table
+
+    if table is None:
+        raise DataError("These predictions are no longer kept; predict the file again.")
+    rows = filter_table(table, label_name=label, query=query)
+    first = f"the first {MAX_ROWS} of " if len(rows) > MAX_ROWS else ""
+    values = [
+        [str(row), LABELS[predicted], f"{confidence:.1%}", text[:MAX_LETTERS]]
+        for row, predicted, confidence, text in rows.head(MAX_ROWS)[["predicted", "confidence", "text"]].itertuples()
+    ]
+    return {
+        view.found: build_line(f"Shown: {first}{len(rows):,} of {len(table):,} texts."),
+        view.preview: build_table(["ID", "Class", "Probability", "Text"], values, label="Predictions"),
+    }
+
+
+def _write(table: "pd.DataFrame | None", *, label_names: bool, probabilities: bool) -> str:
+    from agnews_core.predictions import write_csv
+
+    if table is None:
+        raise DataError("These predictions are no longer kept; predict the file again.")
+    path = choose_download_path("predictions.csv")
+    write_csv(table, path, label_names=label_names, probabilities=probabilities)
+    return str(path)
+
+
+def _build_endpoint(runs_dir: Path) -> None:
+    """Offer `predict_file` to programs; the labels of these components, which no one sees, describe its parameters."""
+
+    @toasts
+    def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
+        upload = _read(file, column, split, empty_missing=False) if file else None
+        table = _predict(runs_dir, upload, model, gr.Progress())
+        return _write(table, label_names=label_names, probabilities=probabilities)
+
+    gr.Button(visible=False).click(
+        predict_file,
+        [
+            gr.File(label="The file of texts: pickle, csv, tsv, jsonl, json, parquet, arrow or txt", visible=False),
+            gr.Textbox("", label="The column that holds the texts; empty: it is looked for", visible=False),
+            gr.Textbox("", label="The split to read, where the file holds several", visible=False),
+            gr.Checkbox(False, label="Add a column with the class's name", visible=False),
+            gr.Checkbox(False, label="Add a column with the probability of each class", visible=False),
+            gr.Textbox(
+                "", label="Which model answers: 'run/NAME' or 'shipped/NAME'; empty for the newest", visible=False
+            ),
+        ],
+        gr.File(label="CSV with the header ID,Label", visible=False),
+        api_name="predict_file",
+        api_description="Classify every text of a file and return a CSV of ID,Label.",
+        concurrency_id="predict",
+    )

@@ -1,0 +1,79 @@
+"""An evaluation and a file's predictions -> plotly figures. Pure functions; texts' and grid's colours are the page's own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from agnews_core.calibration import ReliabilityBin
+from agnews_core.ui.theme import CLASS_COLOURS, MUTED
+
+BAR_COLOUR = "#6d66ec"  # the accent, in plots that lie on both pages
+
+
+def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
+    """Draw how often the model was right over how sure it was; on the diagonal it can be taken at its word."""
+    figure = _build_figure("how often it was right", height=330)
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="probability = share that is right", hoverinfo="skip",
+        line={"color": MUTED, "width": 1.5, "dash": "dot"},
+    )  # fmt: skip
+    figure.add_bar(
+        x=[(it.low + it.high) / 2 for it in bins],
+        y=[it.accuracy for it in bins],
+        width=[(it.high - it.low) * 0.9 for it in bins],
+        customdata=[(it.n, it.confidence) for it in bins],
+        name="texts of this probability",
+        marker={"color": BAR_COLOUR, "opacity": [_opacity(it.n, bins) for it in bins]},
+        hovertemplate="right: %{y:.1%}<br>mean probability: %{customdata[1]:.1%}<br>%{customdata[0]:,} texts<extra></extra>",
+    )
+    figure.update_xaxes(title="probability of the class it gave", range=[0.2, 1.0], tickformat=".0%", fixedrange=True)
+    figure.update_yaxes(range=[0, 1.02], dtick=0.25, tickformat=".0%", fixedrange=True)
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def _opacity(n: int, bins: Sequence[ReliabilityBin]) -> float:
+    """Fade bins of few texts, whose height is mostly chance."""
+    return 0.35 + 0.65 * min(1.0, n / (0.02 * sum(it.n for it in bins)))
+
+
+def build_counts_figure(counts: Mapping[str, int]) -> go.Figure:
+    """Draw how many texts were given each class."""
+    figure = _build_figure("texts", height=260)
+    figure.add_bar(
+        x=list(counts),
+        y=list(counts.values()),
+        text=[f"{count:,}" for count in counts.values()],
+        textposition="outside",
+        cliponaxis=False,
+        marker={"color": [CLASS_COLOURS[name].plot for name in counts]},
+        hovertemplate="%{x}: %{y:,} texts<extra></extra>",
+    )
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True, rangemode="tozero", tickformat=",d")
+    return figure
+
+
+def _build_figure(y_title: str, *, height: int) -> go.Figure:
+    quiet: dict[str, Any] = {
+        "showline": False,
+        "gridcolor": "rgba(123, 132, 148, 0.25)",
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": "rgba(0,0,0,0)",
+    }
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 56, "r": 16, "t": 28, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "IBM Plex Sans, system-ui, sans-serif", "size": 13},
+        showlegend=False,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        bargap=0.35,
+        xaxis=quiet,
+        yaxis={**quiet, "title": y_title},
+    )
+    return figure

@@ -1,0 +1,124 @@
+"""A run's state in words and a little HTML. Pure functions; everything that comes from a run's directory is escaped."""
+
+import html
+
+from agnews_core.runs import ACTIVE, RunStatus
+from agnews_core.watching import Progress, RunSummary, Snapshot
+
+NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'
+STATE_WORDS = {
+    "queued": "Queued",
+    "running": "Training",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
+
+
+def format_status(snapshot: Snapshot, progress: Progress, *, ahead: int) -> str:
+    """Say how a run is doing: state and phase, why it ended as it did, how far it is, what it uses.
+
+    Args:
+        snapshot: The run.
+        progress: Of the same moment.
+        ahead: How many runs are ahead of it, if it is queued.
+    """
+    status = snapshot.status
+    name = html.escape(snapshot.run.name)
+    state = f'<span class="state state-{status.state}">{STATE_WORDS[status.state]}</span>'
+    head = (
+        f'<div class="status-head">{state}<span class="status-run">{name}</span>{_format_phase(snapshot, ahead)}</div>'
+    )
+    facts = "".join(
+        f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot, progress)
+    )
+    return f'{head}{_format_reason(status)}{_format_bar(status, progress)}<dl class="facts">{facts}</dl>'
+
+
+def _format_phase(snapshot: Snapshot, ahead: int) -> str:
+    status = snapshot.status
+    if status.state in ACTIVE and snapshot.stop:
+        what = "its model is kept" if snapshot.stop == "keep" else "its model is discarded"
+        return f'<span class="status-phase">stopping after this step; {what}</span>'
+    if status.state == "running":
+        return f'<span class="status-phase">{status.phase}</span>'
+    if status.state == "queued":
+        return f'<span class="status-phase">{format_place(ahead)}</span>'
+    return ""
+
+
+def format_place(ahead: int) -> str:
+    """Tell a queued run its place.
+
+    >>> format_place(2)
+    'number 3 in line: 2 runs are ahead of it'
+    """
+    if not ahead:
+        return "next in line, about to start"
+    return f"number {ahead + 1} in line: {ahead} run{' is' if ahead == 1 else 's are'} ahead of it"
+
+
+def _format_reason(status: RunStatus) -> str:
+    if not status.reason:
+        return ""
+    kind = "bad" if status.state == "failed" else "note"
+    hint = ' Press "Resume" to go on from the last checkpoint.' if status.state == "interrupted" else ""
+    already = "" if "Resume" in status.reason else hint
+    return f'<p class="callout callout-{kind}">{html.escape(status.reason)}{already}</p>'
+
+
+def _format_bar(status: RunStatus, progress: Progress) -> str:
+    percent = round(100 * (1.0 if status.state == "finished" else progress.share))
+    moving = " indeterminate" if status.state == "running" and not status.step else ""
+    return (
+        f'<div class="bar{moving}" role="progressbar" aria-label="Training progress" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent}"><div style="width: {percent}%"></div></div>'
+    )
+
+
+def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]:
+    status, running = snapshot.status, snapshot.status.state == "running"
+    accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
+    facts = [
+        ("Step", f"{status.step:,} of {status.max_steps:,}" if status.max_steps else "–"),
+        ("Epoch", "–" if progress.epoch is None else f"{progress.epoch:.2f}"),
+        ("Speed", "–" if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
+        ("Time left", format_seconds(progress.eta_seconds) if running else "–"),
+        ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else "–"),
+        ("Computes on", _format_device(status)),
+        ("Memory in use", "–" if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
+    ]
+    if progress.gpu_memory_mib is not None:
+        facts.append(("GPU", f"{progress.gpu_memory_mib:,} MiB, {progress.gpu_percent} % busy"))
+    return facts
+
+
+def _format_device(status: RunStatus) -> str:
+    if not status.device:
+        return "–"
+    return f"{'GPU' if status.device == 'cuda' else status.device.upper()}, {status.precision}"
+
+
+def format_seconds(seconds: float | None) -> str:
+    """Say a duration as people do.
+
+    >>> format_seconds(3700)
+    '1 h 2 min'
+    """
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_rest = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_rest} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def format_summary(summary: RunSummary) -> list[str]:
+    """Return a run's row in the table: run, status, what differs from the preset, best accuracy, time."""
+    different = f"{summary.preset}: {summary.differences}" if summary.differences else summary.preset
+    accuracy = "–" if summary.best_accuracy is None else f"{summary.best_accuracy:.1%}"
+    # By the minute while it runs, so that the table changes rarely.
+    seconds = summary.seconds // 60 * 60 if summary.seconds and summary.state == "running" else summary.seconds
+    return [summary.name, STATE_WORDS[summary.state], different, accuracy, format_seconds(seconds)]

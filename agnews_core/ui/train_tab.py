@@ -1,0 +1,334 @@
+"""The tab Train: start, watch, stop and resume runs, lay their curves over each other, download and delete them.
+
+Nothing about a run is kept here or in a visitor's session but which one is looked at: each tick of a timer reads the runs'
+directories anew, so that a page that was closed, reloaded or asleep shows what there is.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from agnews_core.errors import RunError
+from agnews_core.jobs import JobQueue
+from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
+from agnews_core.ui.configure_tab import SettingControls, read_config
+from agnews_core.ui.errors import find_problem, toasts
+from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.plots import build_loss_figure, build_quality_figure
+from agnews_core.ui.run_status import NOTHING, format_place, format_status, format_summary
+from agnews_core.watching import (
+    Snapshot,
+    compute_progress,
+    describe_settings,
+    find_active,
+    find_place,
+    find_shown_run,
+    read_log_tail,
+    summarize_runs,
+    take_snapshot,
+    write_adapter_zip,
+)
+
+WATCH_SECONDS = 1.0  # while a run is active
+IDLE_SECONDS = 4.0  # somebody else may start one
+MAX_COMPARED = 5
+TABLE_HEADERS = ["Run", "Status", "Differs from the preset", "Best accuracy", "Time"]
+NO_POINTS = "Points appear here as soon as training has begun."
+# Through the queue, since gradio shows a toast only for what went through it. Values come as the browser sent them: a page
+# that outlived the program names runs that this program never offered it, and settings are checked by TrainConfig.
+ACTION: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+    "preprocess": False,
+}
+POLL: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private", "preprocess": False}
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class TrainView:
+    """The tab's components that an event reads or changes."""
+
+    plan: gr.Markdown
+    start: gr.Button
+    stop: gr.Button
+    resume: gr.Button
+    stop_question: gr.Group
+    keep: gr.Button
+    discard: gr.Button
+    go_on: gr.Button
+    status: gr.HTML
+    loss: gr.HTML
+    quality: gr.HTML
+    run: gr.Dropdown
+    compared: gr.Dropdown
+    log: gr.Textbox
+    table: gr.Dataframe
+    download: gr.Button
+    saved: gr.DownloadButton
+    delete: gr.Button
+    delete_question: gr.Group
+    delete_text: gr.Markdown
+    really_delete: gr.Button
+    do_not_delete: gr.Button
+    seen: gr.State
+    fast: gr.Timer
+    slow: gr.Timer
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What a refresh reads: the run that is looked at, those laid over it, and what this page has already."""
+        return [self.run, self.compared, self.seen]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a refresh may change."""
+        return [
+            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.log, self.table,
+            self.download, self.delete, self.seen, self.fast,
+        ]  # fmt: skip
+
+
+def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
+    """Lay out the tab inside the current gr.Tab and wire its events."""
+    parts = {**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs()}
+    timers = {
+        "seen": gr.State({}),
+        "fast": gr.Timer(WATCH_SECONDS, active=False),
+        "slow": gr.Timer(IDLE_SECONDS, active=False),
+    }
+    view = TrainView(**parts, **timers)
+    _wire_refresh(queue, view)
+    _wire_start(queue, settings, view)
+    _wire_stop(queue, view)
+    _wire_runs(queue, view)
+    return view
+
+
+def _lay_out_actions() -> dict[str, Any]:
+    parts: dict[str, Any] = {"plan": gr.Markdown("", elem_id="train-plan")}
+    with gr.Row(elem_classes="actions"):
+        parts["start"] = gr.Button("Start training", variant="primary", size="md", elem_id="start")
+        parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
+        parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
+    with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
+        gr.Markdown("**Stop this run after its current step?** Keep the best model so far, or discard it.")
+        with gr.Row(elem_classes="actions"):
+            parts["keep"] = gr.Button("Keep the model so far", variant="primary", size="sm", elem_id="stop-keep")
+            parts["discard"] = gr.Button("Discard it", variant="stop", size="sm", elem_id="stop-discard")
+            parts["go_on"] = gr.Button("Go on training", size="sm", elem_id="stop-cancel")
+    return parts
+
+
+def _lay_out_status() -> dict[str, Any]:
+    parts: dict[str, Any] = {"status": gr.HTML(NOTHING, elem_id="run-status", container=True, padding=True)}
+    with gr.Row(elem_classes="plots"):
+        parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
+        parts["quality"] = build_live_plot(label="Validation accuracy and F1", empty=NO_POINTS, elem_id="quality-plot")
+    with gr.Accordion("Log", open=False):
+        parts["log"] = gr.Textbox(
+            label="The run's log", show_label=False, lines=10, max_lines=10, interactive=False, elem_id="log"
+        )
+    return parts
+
+
+def _lay_out_runs() -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    with gr.Row():
+        parts["run"] = gr.Dropdown([], label="Run", info="The one that is shown above.", elem_id="run")
+        parts["compared"] = gr.Dropdown(
+            [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", elem_id="compared",
+            info="Lays the curves of other runs over this one's.",
+        )  # fmt: skip
+    parts["table"] = gr.Dataframe(
+        headers=TABLE_HEADERS, label="Runs", interactive=False, wrap=True, elem_id="runs", max_height=360, datatype="str",
+        column_widths=["190px", "130px", "510px", "150px", "120px"],
+    )  # fmt: skip
+    with gr.Row(elem_classes="actions"):
+        parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
+        parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")
+    parts["saved"] = gr.DownloadButton("Save the zip", visible="hidden", elem_id="saved-zip")
+    with gr.Column(visible=False, elem_classes="question", elem_id="delete-question") as parts["delete_question"]:
+        parts["delete_text"] = gr.Markdown()
+        with gr.Row(elem_classes="actions"):
+            parts["really_delete"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="really-delete")
+            parts["do_not_delete"] = gr.Button("Keep it", size="sm")
+    return parts
+
+
+def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
+    refresh = partial(refresh_view, queue, view)
+    for happens in (view.fast.tick, view.slow.tick, view.run.input, view.compared.input):
+        happens(toasts(refresh), view.inputs, view.outputs, **POLL)
+
+    def attach() -> Updates:
+        return {**refresh_view(queue, view, None, [], {}), view.fast: gr.Timer(active=False)}
+
+    context = gr.context.Context.root_block
+    context.load(toasts(attach), None, view.outputs, **POLL)
+
+
+def wire_visits(queue: JobQueue, view: TrainView, own: gr.Tab, others: list[gr.Tab]) -> None:
+    """Ask for news only while the tab is in sight: a page that shows another tab costs the machine nothing."""
+
+    def come(name: str | None, compared: list[str], seen: Updates) -> Updates:
+        return {**refresh_view(queue, view, name, compared, seen), view.slow: gr.Timer(active=True)}
+
+    def leave() -> Updates:
+        return {view.fast: gr.Timer(active=False), view.slow: gr.Timer(active=False)}
+
+    own.select(toasts(come), view.inputs, [*view.outputs, view.slow], **POLL)
+    for other in others:
+        other.select(leave, None, [view.fast, view.slow], **POLL)
+
+
+def refresh_view(
+    queue: JobQueue, view: TrainView, name: str | None, compared: list[str] | None, seen: Updates
+) -> Updates:
+    """Return what has changed since a page last looked; `seen` remembers what that was."""
+    run = find_shown_run(queue.runs_dir, name)
+    if run is None:
+        return _show_nothing(view)
+    snapshot = take_snapshot(run)
+    seen, before = dict(seen or {}), dict(seen or {})
+    updates: Updates = {view.seen: seen, view.fast: gr.Timer(active=find_active(queue.runs_dir) is not None)}
+    updates |= _show_status(queue, view, snapshot)
+    updates |= _show_curves(queue, view, snapshot, compared=compared or [], seen=seen)
+    updates |= _show_runs(queue, view, (name, run.name), compared=compared or [], seen=seen)
+    log = read_log_tail(run)
+    if before.get("log") != hash(log):
+        seen["log"] = hash(log)
+        updates[view.log] = log
+    return updates
+
+
+def _point_at(queue: JobQueue, view: TrainView, name: str) -> Updates:
+    """Look at another run than the one that was chosen."""
+    names = [run.name for run in list_runs(queue.runs_dir)]
+    return {**refresh_view(queue, view, name, [], {}), view.run: gr.Dropdown(names, value=name)}
+
+
+def _show_nothing(view: TrainView) -> Updates:
+    off = gr.Button(interactive=False)
+    empty: Updates = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: []}
+    buttons = dict.fromkeys((view.stop, view.resume, view.download, view.delete), off)
+    no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[])}
+    return {**empty, **buttons, **no_run, view.seen: {}, view.fast: gr.Timer(active=False)}
+
+
+def _show_status(queue: JobQueue, view: TrainView, snapshot: Snapshot) -> Updates:
+    state, name = snapshot.status.state, snapshot.run.name
+    ahead = find_place(queue.runs_dir, name) if state == "queued" else 0
+    return {
+        view.status: format_status(snapshot, compute_progress(snapshot), ahead=ahead),
+        view.stop: gr.Button(interactive=state in ACTIVE),
+        view.resume: gr.Button(interactive=state in RESUMABLE),
+        view.delete: gr.Button(interactive=state not in ACTIVE),
+        view.download: gr.Button(interactive=state not in ACTIVE and snapshot.has_adapter),
+    }
+
+
+def _show_curves(
+    queue: JobQueue, view: TrainView, snapshot: Snapshot, *, compared: list[str], seen: Updates
+) -> Updates:
+    """Return new figures only when there is a new point: sent again, they would flicker."""
+    others = [take_snapshot(find_run(queue.runs_dir, name)) for name in compared if name != snapshot.run.name]
+    stamp = "|".join(one.curve_stamp for one in (snapshot, *others))
+    if seen.get("curves") == stamp:
+        return {}
+    seen["curves"] = stamp
+    runs = {one.run.name: one.rows for one in (snapshot, *others)}
+    if not any(runs.values()):
+        return {view.loss: "", view.quality: ""}
+    return {view.loss: build_loss_figure(runs).to_json(), view.quality: build_quality_figure(runs).to_json()}
+
+
+def _show_runs(
+    queue: JobQueue, view: TrainView, given_and_shown: tuple[str | None, str], *, compared: list[str], seen: Updates
+) -> Updates:
+    given, name = given_and_shown
+    rows = [format_summary(summary) for summary in summarize_runs(queue.runs_dir)]
+    names = [row[0] for row in rows]
+    updates: Updates = {}
+    if seen.get("table") != rows:
+        seen["table"] = rows
+        updates[view.table] = rows
+    if seen.get("names") != [names, name]:
+        seen["names"] = [names, name]
+        # A visitor's choice is left alone: it may have changed since this refresh set out.
+        updates[view.run] = gr.Dropdown(names) if given == name else gr.Dropdown(names, value=name)
+        others = [other for other in names if other != name]
+        updates[view.compared] = gr.Dropdown(others, value=[other for other in compared if other in others])
+    return updates
+
+
+def _wire_start(queue: JobQueue, settings: SettingControls, view: TrainView) -> None:
+    def start(values: dict[Any, Any]) -> Updates:
+        config = read_config(settings, values)
+        run = queue.start(config)
+        ahead = find_place(queue.runs_dir, run.name)
+        gr.Info(f"Run {run.name} is {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
+        return _point_at(queue, view, run.name)
+
+    def describe(values: dict[Any, Any]) -> str:
+        config, problem = find_problem(lambda: read_config(settings, values))
+        told = f"Trains with {describe_settings(config)}." if config else f"Not ready: {problem}"
+        return f"{told} Change that under **Configure**."
+
+    view.start.click(toasts(start), settings.inputs, view.outputs, **ACTION)
+    settings.on_change(toasts(describe), view.plan)
+
+
+def _wire_stop(queue: JobQueue, view: TrainView) -> None:
+    def ask() -> Updates:
+        return {view.stop_question: gr.Column(visible=True)}
+
+    def close() -> Updates:
+        return {view.stop_question: gr.Column(visible=False)}
+
+    def stop(keep: bool, name: str | None, compared: list[str], seen: Updates) -> Updates:
+        queue.stop(name or "", keep=keep)
+        return {**close(), **refresh_view(queue, view, name, compared, seen)}
+
+    def resume(name: str | None, compared: list[str], seen: Updates) -> Updates:
+        run = queue.resume(name or "")
+        return refresh_view(queue, view, run.name, compared, seen)
+
+    view.stop.click(ask, None, view.stop_question, **ACTION)
+    view.go_on.click(close, None, view.stop_question, **ACTION)
+    for button, keep in ((view.keep, True), (view.discard, False)):
+        outputs = [view.stop_question, *view.outputs]
+        button.click(toasts(partial(stop, keep)), view.inputs, outputs, **ACTION)
+    view.resume.click(toasts(resume), view.inputs, view.outputs, **ACTION)
+
+
+def _wire_runs(queue: JobQueue, view: TrainView) -> None:
+    def choose(event: gr.SelectData) -> Updates:
+        return _point_at(queue, view, event.row_value[0])
+
+    def pack(name: str | None) -> gr.DownloadButton:
+        return gr.DownloadButton(value=write_adapter_zip(find_run(queue.runs_dir, name or "")))
+
+    def ask(name: str | None) -> Updates:
+        if not name:
+            raise RunError("There is no run to delete.")
+        text = f"**Delete run {name}** with its model, curves and report? This cannot be undone."
+        return {view.delete_question: gr.Column(visible=True), view.delete_text: text}
+
+    def close() -> gr.Column:
+        return gr.Column(visible=False)
+
+    def delete(name: str | None, seen: Updates) -> Updates:
+        queue.delete(name or "")
+        return {view.delete_question: close(), **refresh_view(queue, view, None, [], seen)}
+
+    view.table.select(toasts(choose), None, view.outputs, **ACTION)
+    packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
+    packed.success(None, js="() => document.querySelector('#saved-zip').click()")
+    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text], **ACTION)
+    view.do_not_delete.click(close, None, view.delete_question, **ACTION)
+    outputs = [view.delete_question, *view.outputs]
+    view.really_delete.click(toasts(delete), [view.run, view.seen], outputs, **ACTION)

@@ -1,0 +1,288 @@
+"""What those who watch a run want to know of it, read from its directory: progress, ETA, log tail, a line for a table.
+
+It asks nobody but the run's directory and changes nothing there. Many may watch: rows of metrics are parsed once per change.
+"""
+
+import functools
+import itertools
+import shutil
+import statistics
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agnews_core.config import PRESETS, TrainConfig, build_config
+from agnews_core.errors import RunError
+from agnews_core.runs import ACTIVE, Run, RunStatus, find_run, list_runs
+
+RECENT_STEPS = 30  # the speed shown is of these
+LOG_BYTES = 64 * 1024
+Rows = tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one moment; `stop` is "keep" or "discard" where that was asked for."""
+
+    run: Run
+    status: RunStatus
+    config: TrainConfig
+    rows: Rows
+    stop: str
+
+    @property
+    def has_adapter(self) -> bool:
+        """Tell whether there is a model to download."""
+        return (self.run.adapter_dir / "agnews.json").is_file()
+
+    @property
+    def curve_stamp(self) -> str:
+        """Tell one set of points from another: it changes with each new one."""
+        return f"{self.run.name}:{len(self.rows)}:{self.rows[-1]['time'] if self.rows else 0}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; None is "not known yet".
+
+    Attributes:
+        share: Of all steps, 0-1.
+        memory_mib: Of the training process.
+        gpu_memory_mib: In use on the GPU, if there is one.
+        gpu_percent: How busy the GPU is.
+    """
+
+    share: float
+    epoch: float | None
+    samples_per_second: float | None
+    eta_seconds: float | None
+    memory_mib: int | None
+    gpu_memory_mib: int | None
+    gpu_percent: int | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line of a table. `differences` says how its settings differ from the preset nearest to them."""
+
+    name: str
+    state: str
+    preset: str
+    differences: str
+    best_accuracy: float | None
+    seconds: float | None
+
+
+def take_snapshot(run: Run) -> Snapshot:
+    """Read a run.
+
+    Raises:
+        RunError: Its status or its settings cannot be read.
+    """
+    return Snapshot(
+        run,
+        run.read_status(),
+        _read_config(run.path, _stamp(run.path / "config.json")),
+        read_rows(run),
+        run.read_stop(),
+    )
+
+
+def read_rows(run: Run) -> Rows:
+    """Read all rows of metrics.jsonl, parsed again only when the file has changed."""
+    return _read_rows(run.path, _stamp(run.path / "metrics.jsonl"))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_rows(path: Path, stamp: tuple[int, int]) -> Rows:
+    return tuple(row for row in Run(path).read_metrics() if "step" in row and "time" in row)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_config(path: Path, stamp: tuple[int, int]) -> TrainConfig:
+    return Run(path).read_config()
+
+
+def compute_progress(snapshot: Snapshot) -> Progress:
+    """Compute how far a run is from its newest rows."""
+    status, rows = snapshot.status, snapshot.rows
+    newest = next((row for row in reversed(rows) if "loss" in row), {})
+    step_seconds = compute_step_seconds(rows)
+    samples = snapshot.config.per_device_train_batch_size * snapshot.config.gradient_accumulation_steps
+    training = status.state == "running" and status.phase == "training"
+    return Progress(
+        share=status.step / status.max_steps if status.max_steps else 0.0,
+        epoch=newest.get("epoch"),
+        samples_per_second=samples / step_seconds if step_seconds else None,
+        eta_seconds=_compute_eta(snapshot, step_seconds) if training and step_seconds else None,
+        memory_mib=newest.get("memory_mib"),
+        gpu_memory_mib=newest.get("gpu_memory_mib"),
+        gpu_percent=newest.get("gpu_percent"),
+    )
+
+
+def compute_step_seconds(rows: Rows) -> float | None:
+    """Return the median seconds a step took lately, evaluations and pauses left out; None before there are two steps."""
+    pairs = itertools.pairwise(rows)
+    seconds = [
+        (later["time"] - earlier["time"]) / (later["step"] - earlier["step"])
+        for earlier, later in list(pairs)[-RECENT_STEPS:]
+        if "loss" in earlier and "loss" in later and later["step"] > earlier["step"]
+    ]
+    return statistics.median(seconds) if seconds else None
+
+
+def _compute_eta(snapshot: Snapshot, step_seconds: float) -> float:
+    """Return the seconds that the remaining steps and evaluations take, if they go on as they did lately."""
+    status, eval_steps = snapshot.status, snapshot.config.eval_steps
+    remaining = max(status.max_steps - status.step, 0)
+    every = eval_steps if eval_steps > 1 else max(1.0, eval_steps * status.max_steps)
+    eval_seconds = next((row["eval_runtime"] for row in reversed(snapshot.rows) if "eval_runtime" in row), 0.0)
+    return float(remaining * step_seconds + (remaining / every + 1) * eval_seconds)  # the last one is of the best model
+
+
+def find_shown_run(runs_dir: Path, name: str | None) -> Run | None:
+    """Return the run by this name if it is still there, else the active one, else the newest, else None."""
+    runs = {run.name: run for run in list_runs(runs_dir)}
+    return runs.get(name or "") or find_active(runs_dir) or next(iter(runs.values()), None)
+
+
+def find_place(runs_dir: Path, name: str) -> int:
+    """Return how many runs are ahead of a queued one, the one that is being trained included."""
+    ahead = 0
+    own = find_run(runs_dir, name).read_status()
+    for run in list_runs(runs_dir):
+        status = _read_status(run)
+        if status is None or run.name == name:
+            continue
+        ahead += status.state == "running" or (status.state == "queued" and status.queued_at < own.queued_at)
+    return ahead
+
+
+def find_active(runs_dir: Path) -> Run | None:
+    """Return the run that is being trained, else the first in the queue, else None."""
+    active = [(status, run) for run in list_runs(runs_dir) if (status := _read_status(run)) and status.state in ACTIVE]
+    return min(active, key=lambda pair: (pair[0].state == "queued", pair[0].queued_at))[1] if active else None
+
+
+def _read_status(run: Run) -> RunStatus | None:
+    try:
+        return run.read_status()
+    except RunError:
+        return None
+
+
+def read_log_tail(run: Run, *, n_lines: int = 200) -> str:
+    """Return the last lines of what the run logged, and of its traceback if it failed."""
+    lines = _read_end(run.path / "log.txt").splitlines()
+    if (run.path / "traceback.txt").is_file():
+        lines += ["", *_read_end(run.path / "traceback.txt").splitlines()]
+    return "\n".join(lines[-n_lines:])
+
+
+def _read_end(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def summarize_runs(runs_dir: Path) -> list[RunSummary]:
+    """Return a line for each run that can be read, newest first."""
+    summaries = []
+    for run in list_runs(runs_dir):
+        try:
+            summaries.append(summarize(take_snapshot(run)))
+        except RunError:  # being deleted, or damaged
+            continue
+    return summaries
+
+
+def summarize(snapshot: Snapshot) -> RunSummary:
+    """Return a run's line in a table."""
+    preset, different = find_nearest_preset(snapshot.config)
+    accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
+    shown = (f"{name} {_format_value(getattr(snapshot.config, name))}" for name in different)
+    return RunSummary(
+        name=snapshot.run.name,
+        state=snapshot.status.state,
+        preset=preset,
+        differences=", ".join(shown),
+        best_accuracy=max(accuracies, default=snapshot.status.result.get("eval_accuracy")),
+        seconds=_compute_seconds(snapshot),
+    )
+
+
+def find_nearest_preset(config: TrainConfig) -> tuple[str, list[str]]:
+    """Return the preset that differs least from a config, and the names of the settings that differ from it."""
+    found = {name: _find_differences(config, build_config(preset=name)) for name in PRESETS}
+    nearest = min(found, key=lambda name: len(found[name]))
+    return nearest, found[nearest]
+
+
+def _find_differences(config: TrainConfig, other: TrainConfig) -> list[str]:
+    return [name for name in TrainConfig.model_fields if getattr(config, name) != getattr(other, name)]
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{layer}:{r}" for layer, r in value.items())
+    if isinstance(value, tuple):
+        return "+".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _compute_seconds(snapshot: Snapshot) -> float | None:
+    """Return how long a run took, or has taken until now."""
+    status = snapshot.status
+    if not status.started_at:
+        return None
+    began = datetime.fromisoformat(status.started_at)
+    if status.ended_at:
+        return (datetime.fromisoformat(status.ended_at) - began).total_seconds()
+    if status.state == "running":
+        return (datetime.now(UTC) - began).total_seconds()
+    return max(0.0, snapshot.rows[-1]["time"] - began.timestamp()) if snapshot.rows else None
+
+
+def write_adapter_zip(run: Run) -> Path:
+    """Pack a run's adapter, settings and report into a zip in the system's folder for temporary files.
+
+    Raises:
+        RunError: The run has no adapter.
+    """
+    if not take_snapshot(run).has_adapter:
+        raise RunError(f"The run {run.name} has no model to download; one is kept when a run finishes or is stopped.")
+    folder = Path(tempfile.mkdtemp(prefix="agnews-"))
+    packed = folder / run.name
+    shutil.copytree(run.adapter_dir, packed / "adapter")
+    for name in ("config.json", "report.json"):
+        if (run.path / name).is_file():
+            shutil.copy2(run.path / name, packed / name)
+    path = Path(shutil.make_archive(str(packed), "zip", folder, run.name))
+    shutil.rmtree(packed)
+    return path
+
+
+def describe_settings(config: TrainConfig) -> str:
+    """Say a config in one line: its nearest preset and what differs from it.
+
+    >>> describe_settings(build_config({"max_steps": 30}, preset="quick"))
+    'preset quick with max_steps 30'
+    """
+    preset, different = find_nearest_preset(config)
+    shown = ", ".join(f"{name} {_format_value(getattr(config, name))}" for name in different)
+    return f"preset {preset}{' with ' if shown else ''}{shown}"

@@ -1,0 +1,46 @@
+import json
+
+import numpy as np
+import pytest
+
+from agnews_core import baseline
+from agnews_core.baseline import compute_baseline, load_baseline, read_baseline
+from agnews_core.config import build_config
+from agnews_core.data import load_news
+from agnews_core.predictions import build_table
+
+CONFIG = build_config({"data": "sample"})
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows = load_news(CONFIG).validation
+    labels = np.asarray(rows["label"])
+    return build_table(rows["text"], np.eye(4, dtype=np.float32)[labels], labels)
+
+
+def test_the_plain_model_learns_the_sample(table):
+    rows = load_news(CONFIG).train
+    found = compute_baseline(list(rows["text"]), np.asarray(rows["label"]), table)
+    assert found.accuracy > 0.7
+    assert found.accuracy_low < found.accuracy < found.accuracy_high
+    assert (found.n, found.n_train) == (len(table), len(rows))
+
+
+def test_it_is_computed_once_for_the_same_rows_and_anew_for_others(table, tmp_path, monkeypatch):
+    first = load_baseline(tmp_path, "validation", table, CONFIG)
+    assert read_baseline(tmp_path, "validation") == first
+    assert load_baseline(tmp_path, "validation", table, CONFIG) == first
+    other = load_baseline(tmp_path, "validation", table.head(20), CONFIG)
+    assert other.n == 20
+
+
+def test_training_texts_are_capped_and_the_cap_is_told(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(baseline, "MAX_TRAIN_TEXTS", 100)
+    found = load_baseline(tmp_path, "validation", table, CONFIG)
+    assert (found.n_train, found.n_train_available) == (100, len(load_news(CONFIG).train))
+
+
+def test_a_damaged_file_is_no_baseline(tmp_path):
+    (tmp_path / "baseline-test.json").write_text(json.dumps({"accuracy": 1}))
+    assert read_baseline(tmp_path, "test") is None

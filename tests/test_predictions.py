@@ -1,0 +1,67 @@
+import csv
+
+import numpy as np
+import pytest
+
+from agnews_core.data import LABELS
+from agnews_core.predictions import (
+    SLICE_TEXTS,
+    build_table,
+    count_classes,
+    filter_table,
+    iterate_predictions,
+    predict_table,
+    select_cell,
+    write_csv,
+)
+
+PROBABILITIES = np.array(
+    [[0.7, 0.1, 0.1, 0.1], [0.1, 0.6, 0.2, 0.1], [0.05, 0.05, 0.1, 0.8], [0.9, 0.05, 0.03, 0.02]], dtype=np.float32
+)
+TEXTS = ["Talks (day 2)", "A goal", "A probe", "More talks"]
+
+
+@pytest.fixture
+def table():
+    return build_table(TEXTS, PROBABILITIES, np.array([0, 1, 2, 0]))
+
+
+def test_every_class_is_counted_also_one_that_no_text_was_given(table):
+    assert count_classes(table) == {"World": 2, "Sports": 1, "Business": 0, "Sci/Tech": 1}
+
+
+def test_a_cell_lists_its_texts_the_most_confident_first(table):
+    assert list(select_cell(table, label=0, predicted=0)["text"]) == ["More talks", "Talks (day 2)"]
+    assert list(select_cell(table, label=2, predicted=3)["text"]) == ["A probe"]
+    assert select_cell(table, label=3, predicted=0).empty
+
+
+def test_rows_are_found_by_class_and_by_words_taken_literally(table):
+    assert list(filter_table(table, query="TALKS").index) == [0, 3]
+    assert list(filter_table(table, query="(day").index) == [0]
+    assert list(filter_table(table, label_name="World", query="more").index) == [3]
+    assert len(filter_table(table, label_name="All classes")) == 4
+
+
+def test_the_table_goes_to_the_same_csv_as_the_predictions_it_was_made_of(table, tmp_path):
+    assert write_csv(table, tmp_path / "p.csv", label_names=True, probabilities=True) == 4
+    with (tmp_path / "p.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["ID"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["LabelName"] for row in rows] == [LABELS[label] for label in (0, 1, 3, 0)]
+    assert float(rows[2]["Sci/Tech"]) == pytest.approx(0.8)
+    assert [prediction.label for prediction in iterate_predictions(table)] == [0, 1, 3, 0]
+
+
+def test_progress_is_told_after_each_slice_and_rows_keep_their_order():
+    class Fake:
+        def compute_probabilities(self, texts):
+            rows = np.zeros((len(texts), 4), dtype=np.float32)
+            rows[np.arange(len(texts)), [int(text) % 4 for text in texts]] = 1
+            return rows
+
+    told = []
+    texts = [str(number) for number in range(SLICE_TEXTS + 10)]
+    table = predict_table(Fake(), texts, lambda done, total: told.append((done, total)))
+    assert told == [(SLICE_TEXTS, len(texts)), (len(texts), len(texts))]
+    assert list(table["predicted"]) == [number % 4 for number in range(len(texts))]

@@ -1,0 +1,45 @@
+import json
+
+import numpy as np
+import pytest
+
+from agnews_core.baseline import Baseline
+from agnews_core.evaluation import compute_report
+from agnews_core.report_page import build_html, build_json, describe_baseline
+
+BASELINE = Baseline(
+    accuracy=0.5, accuracy_low=0.15, accuracy_high=0.85, n=4, n_train=100, n_train_available=250, fit_seconds=1.0, rows_digest="x"
+)  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    texts = ["Talks", "A <script>alert(1)</script> goal", "Shares", "A probe"]
+    shares = np.full((4, 4), 0.1, dtype=np.float32)
+    shares[[0, 1, 2, 3], [0, 2, 2, 3]] = 0.7
+    return compute_report(
+        texts, np.array([0, 1, 2, 3]), shares, split="validation", data_source="a & b", data_counts={}, backbone="tiny", seed=7
+    )  # fmt: skip
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_others_wrote(report):
+    page = build_html(report, BASELINE, title="Run <x>")
+    assert "<script" not in page
+    assert "A &lt;script&gt;alert(1)&lt;/script&gt; goal" in page
+    assert "Run &lt;x&gt;" in page
+    assert "http" not in page
+    assert "75.00%" in page
+
+
+def test_the_json_holds_report_and_baseline(report):
+    found = json.loads(build_json(report, BASELINE))
+    assert found["accuracy"] == 0.75
+    assert found["baseline"]["accuracy"] == 0.5
+    assert json.loads(build_json(report, None))["baseline"] is None
+
+
+def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
+    said = describe_baseline(report, BASELINE)
+    assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
+    assert "this model is 25.0 points better" in said
+    assert describe_baseline(report, None) == ""

@@ -1,0 +1,57 @@
+"""Setting a run up from the page."""
+
+import yaml
+
+from tests.ui.conftest import choose_tab, configure, set_text, wait_for
+
+
+def read_count(page) -> int:
+    return int(page.locator("#trainable").inner_text().replace(",", ""))
+
+
+def test_changing_a_rank_changes_the_parameter_count(app, visit):
+    page = visit(app, "Configure")
+    page.locator("#trainable").wait_for(timeout=60_000)
+    before = read_count(page)
+    page.locator("#layer-ranks").get_by_label("Layer 5", exact=True).fill("8")
+    page.locator("#layer-ranks").get_by_label("Layer 5", exact=True).blur()
+    wait_for(page, lambda: read_count(page) < before)
+    # 24 fewer of: query and value (2 x 768), attention.output.dense (768) and output.dense (1536 + 384).
+    assert before - read_count(page) == 24 * (2 * 768 + 768 + 1920)
+
+
+def test_another_backbone_has_its_own_layers_and_the_budget_is_said(app, visit):
+    page = visit(app)
+    configure(page, backbone="roberta-base")
+    wait_for(page, lambda: page.locator("#layer-ranks .rank-row").count() == 12)
+    wait_for(page, lambda: page.locator("#trainable").count() and read_count(page) == 1_472_260, seconds=60)
+    assert "Budget of 1,000,000: missed by 472,260" in page.locator("#plan").inner_text()
+    assert page.locator("#layer-ranks").get_by_label("Layer 8", exact=True).input_value() == "16"
+
+
+def test_a_value_out_of_its_range_is_said_beside_the_settings_and_refused_in_one_sentence(app, visit):
+    page = visit(app)
+    configure(page, learning_rate="7")
+    wait_for(
+        page, lambda: "Not ready: `learning_rate` must be less than or equal to 1" in page.locator("#plan").inner_text()
+    )
+    choose_tab(page, "Train")
+    page.get_by_role("button", name="Start training").click()
+    toast = page.get_by_test_id("toast-body").last
+    toast.wait_for()
+    assert "`learning_rate` must be less than or equal to 1, got '7" in toast.inner_text()
+
+
+def test_saved_settings_come_back_when_loaded(app, visit, tmp_path):
+    page = visit(app)
+    configure(page, num_train_epochs=7, backbone="roberta-base")
+    wait_for(page, lambda: page.locator("#layer-ranks .rank-row").count() == 12)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save settings").click()
+    path = tmp_path / "settings.yaml"
+    download.value.save_as(path)
+    assert yaml.safe_load(path.read_text())["num_train_epochs"] == 7
+
+    set_text(page, "num_train_epochs", 1)
+    page.locator("#load-settings input[type=file], input[type=file]").first.set_input_files(path)
+    wait_for(page, lambda: page.locator("#setting-num_train_epochs input").input_value() == "7")

@@ -1,0 +1,74 @@
+"""Predicting a file from the page and through its API."""
+
+import csv
+import pickle
+import subprocess
+import sys
+
+import pytest
+from gradio_client import Client, handle_file
+
+from agnews_core.predictions import EXAMPLE_FILE
+from tests.ui.conftest import ROOT
+from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
+
+
+@pytest.fixture(scope="module")
+def expected(trained_app, tmp_path_factory):  # noqa: F811
+    """What the command line writes for the example file."""
+    path = tmp_path_factory.mktemp("cli") / "predictions.csv"
+    subprocess.run(
+        [sys.executable, "-m", "agnews_core", "predict", EXAMPLE_FILE, "--runs-dir", trained_app.runs_dir, "--output", path],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    return path.read_text()
+
+
+def download(page):
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download predictions").click()
+    return found.value.path().read_text()
+
+
+def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(trained_app, visit, expected):  # noqa: F811
+    page = visit(trained_app, "Predict")
+    page.get_by_role("button", name="Try the example file").click()
+    page.locator("#first-rows tbody tr").first.wait_for()
+    assert "read from the column 'text' (pickle)" in page.locator("#predict-status").inner_text()
+    page.locator("#predict-button").click()
+    page.locator("#preview tbody tr").first.wait_for(timeout=60_000)
+    assert download(page).splitlines() == expected.splitlines()
+
+    page.get_by_label("Add the classes' names").check()
+    page.wait_for_timeout(2000)
+    with_names = list(csv.DictReader(download(page).splitlines()))
+    assert set(with_names[0]) == {"ID", "Label", "LabelName"}
+    n_all = page.locator("#preview tbody tr").count()
+    page.get_by_label("Texts that hold").fill("no text holds this")
+    page.get_by_text(f"Shown: 0 of {n_all} texts.").wait_for()
+
+
+def test_a_hostile_pickle_gives_a_toast_and_nothing_else(trained_app, visit, tmp_path):  # noqa: F811
+    class Hostile:
+        def __reduce__(self):
+            return print, ("run",)
+
+    path = tmp_path / "hostile.pkl"
+    path.write_bytes(pickle.dumps([Hostile()]))
+    page = visit(trained_app, "Predict")
+    page.locator("#upload input[type=file]").set_input_files(path)
+    toast = read_toast(page)
+    assert "print" in toast
+    assert "Traceback" not in toast
+    assert page.locator("#predict-button").is_disabled()
+
+
+def test_programs_upload_a_file_and_get_the_same_csv(trained_app, expected):  # noqa: F811
+    client = Client(trained_app.url, verbose=False)
+    endpoint = client.view_api(return_format="dict")["named_endpoints"]["/predict_file"]
+    assert [it["parameter_name"] for it in endpoint["parameters"]] == [
+        "file", "column", "split", "label_names", "probabilities", "model",
+    ]  # fmt: skip
+    found = client.predict(file=handle_file(EXAMPLE_FILE), api_name="/predict_file")
+    with open(found, encoding="utf-8") as file:  # noqa: PTH123  # the client gives a str
+        assert file.read().splitlines() == expected.splitlines()
