@@ -203,7 +203,13 @@ def train(
     with _quiet_stdout(as_json) as out, _stop_on_interrupt(run):
         from agnews_core.training import train as run_training
 
-        result = run_training(run, resume=resume is not None)
+        try:
+            result = run_training(run, resume=resume is not None)
+        except RunError as error:
+            if run.read_status().state != "stopped":
+                raise
+            click.echo(str(error), err=True)  # asked to stop before there was anything to keep
+            return EXIT_INTERRUPTED
     if as_json:
         _print_json(result.to_json(), out)
     else:

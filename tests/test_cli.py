@@ -288,3 +288,16 @@ def test_saved_settings_give_the_same_plan(capsys, tmp_path):
         _, second, _ = _run(capsys, "plan", "--config", tmp_path / name, "--json")
         assert json.loads(first) == json.loads(second)
     assert "cannot be written" in _fails(capsys, "plan", "--backbone", "roberta-base", "--save", tmp_path)
+
+
+def test_ctrl_c_before_training_begins_stops_the_run_too(tiny_settings, tmp_path):
+    command = [sys.executable, "-m", "agnews_core", "train", *_flags(tiny_settings), "--runs-dir", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "preparing data" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (run,) = tmp_path.glob("*/status.json")
+    assert json.loads(run.read_text())["state"] == "stopped"
