@@ -350,7 +350,7 @@ def predict(
         classifier = _load_classifier(None if adapter else _find_trained(run_name, runs_dir), adapter, backbone)
         from tqdm import tqdm
 
-        from agnews_core.inference import write_predictions
+        from agnews_core.predictions import write_predictions
 
         rows = tqdm(classifier.predict(upload.texts), total=len(upload.texts), unit="text", file=sys.stderr)
         n_rows = write_predictions(output, rows, label_names=label_names, probabilities=probabilities)

@@ -1,17 +1,16 @@
-"""Texts -> classes and probabilities, fast, and predictions -> a CSV file. It takes lists of str and opens no user's file."""
+"""Texts -> classes and probabilities, fast. It takes lists of str and opens no user's file."""
 
-import csv
 import itertools
-import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -25,38 +24,13 @@ from agnews_core.errors import DataError
 from agnews_core.evaluation import EvaluationReport, compute_report
 from agnews_core.evaluation_files import Evaluated
 from agnews_core.model import AdapterInfo, LoadedModel, load_model
-from agnews_core.predictions import Progress, predict_table, read_probabilities
+from agnews_core.predictions import Prediction, Progress, build_table, read_probabilities
 
-UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
+SLICE_TEXTS = 512  # between two reports of progress; a second or two of work
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
 SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
 N_THREADS = torch.get_num_threads()
 BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one text; `probabilities` are the four classes', in order of LABELS."""
-
-    text: str
-    label: int
-    probabilities: tuple[float, ...]
-
-    @property
-    def label_name(self) -> str:
-        """The class's name."""
-        return LABELS[self.label]
-
-    @property
-    def is_unsure(self) -> bool:
-        """Whether the second class comes so close that the first one should not be taken for certain."""
-        first, second = sorted(self.probabilities, reverse=True)[:2]
-        return first - second < UNSURE_MARGIN
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the prediction as JSON has it, probabilities by class name."""
-        named = dict(zip(LABELS, self.probabilities, strict=True))
-        return {"text": self.text, "label": self.label, "label_name": self.label_name, "probabilities": named}
 
 
 class Classifier:
@@ -143,6 +117,17 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
+def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Progress | None = None) -> pd.DataFrame:
+    """Classify texts, telling after each slice of them how far it is."""
+    probabilities = np.empty((len(texts), len(LABELS)), dtype=np.float32)
+    for start in range(0, len(texts), SLICE_TEXTS):
+        stop = min(start + SLICE_TEXTS, len(texts))
+        probabilities[start:stop] = classifier.compute_probabilities(texts[start:stop])
+        if on_progress is not None:
+            on_progress(stop, len(texts))
+    return build_table(texts, probabilities)
+
+
 def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> EvaluationReport:
     """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
     with tqdm(unit="text", file=sys.stderr) as bar:
@@ -190,42 +175,3 @@ def evaluate_split(
         temperature=classifier.info.temperature,
     )
     return Evaluated(report, table)
-
-
-def write_predictions(
-    path: Path, predictions: Iterable[Prediction], *, label_names: bool = False, probabilities: bool = False
-) -> int:
-    """Write a CSV with the header ID,Label: IDs 0..n-1 in order, integer labels, no index column.
-
-    The file is written in constant memory under a temporary name and moved into place, so that it is whole or not there.
-
-    Args:
-        path: The CSV file; replaced if it is there.
-        predictions: In the order of the input file.
-        label_names: Add the column LabelName.
-        probabilities: Add a column for each class.
-
-    Returns:
-        How many rows were written.
-
-    Raises:
-        DataError: The file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    n_rows = 0
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["ID", "Label", *["LabelName"] * label_names, *LABELS * probabilities])
-            for n_rows, prediction in enumerate(predictions, start=1):
-                name = [prediction.label_name] * label_names
-                shares = [f"{share:.6f}" for share in prediction.probabilities] if probabilities else []
-                writer.writerow([n_rows - 1, prediction.label, *name, *shares])
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return n_rows

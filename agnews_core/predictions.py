@@ -1,21 +1,47 @@
-"""Predictions of many texts as one table: built, counted, searched, kept in a file. It does not predict."""
+"""What a model said of texts: one prediction, a table of many, a CSV file of them. It does not predict."""
 
-from collections.abc import Callable, Iterator, Sequence
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from agnews_core.data import LABELS
-
-if TYPE_CHECKING:
-    from agnews_core.inference import Classifier, Prediction
+from agnews_core.errors import DataError
 
 EXAMPLE_FILE = Path(__file__).parent.parent / "assets" / "examples" / "test_unlabelled.pkl"
-SLICE_TEXTS = 512  # sorted by length together; a second or two of work
 Progress = Callable[[int, int], None]  # (texts done, texts in all)
+UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text; `probabilities` are the four classes', in order of LABELS."""
+
+    text: str
+    label: int
+    probabilities: tuple[float, ...]
+
+    @property
+    def label_name(self) -> str:
+        """The class's name."""
+        return LABELS[self.label]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the second class comes so close that the first one should not be taken for certain."""
+        first, second = sorted(self.probabilities, reverse=True)[:2]
+        return first - second < UNSURE_MARGIN
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the prediction as JSON has it, probabilities by class name."""
+        named = dict(zip(LABELS, self.probabilities, strict=True))
+        return {"text": self.text, "label": self.label, "label_name": self.label_name, "probabilities": named}
 
 
 def build_table(
@@ -38,27 +64,14 @@ def build_table(
     return pd.DataFrame({"text": list(texts), **known, **predicted, **shares})
 
 
-def predict_table(classifier: "Classifier", texts: Sequence[str], on_progress: Progress | None = None) -> pd.DataFrame:
-    """Classify texts, telling after each slice of them how far it is."""
-    probabilities = np.empty((len(texts), len(LABELS)), dtype=np.float32)
-    for start in range(0, len(texts), SLICE_TEXTS):
-        stop = min(start + SLICE_TEXTS, len(texts))
-        probabilities[start:stop] = classifier.compute_probabilities(texts[start:stop])
-        if on_progress is not None:
-            on_progress(stop, len(texts))
-    return build_table(texts, probabilities)
-
-
 def read_probabilities(table: pd.DataFrame) -> NDArray[np.float32]:
     """Return the table's (n, 4) probabilities."""
     result: NDArray[np.float32] = table[list(LABELS)].to_numpy(dtype=np.float32)
     return result
 
 
-def iterate_predictions(table: pd.DataFrame) -> Iterator["Prediction"]:
-    """Give the table's rows as `inference.Prediction`s, as `write_predictions` wants them."""
-    from agnews_core.inference import Prediction
-
+def iterate_predictions(table: pd.DataFrame) -> Iterator[Prediction]:
+    """Give the table's rows as `write_predictions` wants them."""
     for text, label, row in zip(table["text"], table["predicted"], read_probabilities(table), strict=True):
         yield Prediction(text, int(label), tuple(row.tolist()))
 
@@ -86,7 +99,44 @@ def filter_table(table: pd.DataFrame, *, label_name: str | None = None, query: s
 
 
 def write_csv(table: pd.DataFrame, path: Path, *, label_names: bool = False, probabilities: bool = False) -> int:
-    """Write the table as `inference.write_predictions` does, and return how many rows it has."""
-    from agnews_core.inference import write_predictions
-
+    """Write the table as `write_predictions` does, and return how many rows it has."""
     return write_predictions(path, iterate_predictions(table), label_names=label_names, probabilities=probabilities)
+
+
+def write_predictions(
+    path: Path, predictions: Iterable[Prediction], *, label_names: bool = False, probabilities: bool = False
+) -> int:
+    """Write a CSV with the header ID,Label: IDs 0..n-1 in order, integer labels, no index column.
+
+    The file is written in constant memory under a temporary name and moved into place, so that it is whole or not there.
+
+    Args:
+        path: The CSV file; replaced if it is there.
+        predictions: In the order of the input file.
+        label_names: Add the column LabelName.
+        probabilities: Add a column for each class.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    n_rows = 0
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["ID", "Label", *["LabelName"] * label_names, *LABELS * probabilities])
+            for n_rows, prediction in enumerate(predictions, start=1):
+                name = [prediction.label_name] * label_names
+                shares = [f"{share:.6f}" for share in prediction.probabilities] if probabilities else []
+                writer.writerow([n_rows - 1, prediction.label, *name, *shares])
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return n_rows

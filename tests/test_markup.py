@@ -5,7 +5,7 @@ from agnews_core.attribution import Attribution, Piece
 from agnews_core.calibration import compute_reliability
 from agnews_core.data import LABELS
 from agnews_core.evaluation import compute_report
-from agnews_core.inference import Prediction
+from agnews_core.predictions import Prediction
 from agnews_core.ui.markup import build_confusion, build_line, build_prediction, build_table, build_words
 from agnews_core.ui.report_plots import build_counts_figure, build_reliability_figure
 

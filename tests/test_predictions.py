@@ -1,18 +1,21 @@
 import csv
+import errno
 
 import numpy as np
 import pytest
 
 from agnews_core.data import LABELS
+from agnews_core.errors import DataError
+from agnews_core.inference import SLICE_TEXTS, predict_table
 from agnews_core.predictions import (
-    SLICE_TEXTS,
+    Prediction,
     build_table,
     count_classes,
     filter_table,
     iterate_predictions,
-    predict_table,
     select_cell,
     write_csv,
+    write_predictions,
 )
 
 PROBABILITIES = np.array(
@@ -65,3 +68,44 @@ def test_progress_is_told_after_each_slice_and_rows_keep_their_order():
     table = predict_table(Fake(), texts, lambda done, total: told.append((done, total)))
     assert told == [(SLICE_TEXTS, len(texts)), (len(texts), len(texts))]
     assert list(table["predicted"]) == [number % 4 for number in range(len(texts))]
+
+
+def _predictions(n):
+    return (Prediction(f"text {i}", i % 4, tuple(0.7 if j == i % 4 else 0.1 for j in range(4))) for i in range(n))
+
+
+def test_the_csv_is_what_the_competition_wants(tmp_path):
+    path = tmp_path / "predictions.csv"
+    assert write_predictions(path, _predictions(5)) == 5
+    assert path.read_text() == "ID,Label\n0,0\n1,1\n2,2\n3,3\n4,0\n"
+
+
+def test_label_names_and_probabilities_come_when_asked_for(tmp_path):
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, _predictions(2), label_names=True, probabilities=True)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert rows[1] == {
+        "ID": "1", "Label": "1", "LabelName": "Sports",
+        "World": "0.100000", "Sports": "0.700000", "Business": "0.100000", "Sci/Tech": "0.100000",
+    }  # fmt: skip
+
+
+def test_a_failure_half_way_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.write_text("old")
+
+    def fail():
+        yield from _predictions(3)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(
+        DataError, match=r"cannot be written to .*predictions.csv: No space left on device; choose another"
+    ):
+        write_predictions(path, fail())
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be written to .*nowhere"):
+        write_predictions(tmp_path / "nowhere" / "out.csv", _predictions(1))

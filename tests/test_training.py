@@ -152,6 +152,7 @@ def test_a_stopped_run_can_be_resumed(tiny_settings, tmp_path, monkeypatch):
     assert train(run).state == "stopped"
     assert run.read_status().step == 5  # asked for while step 4 was recorded, and seen after the next one
     monkeypatch.undo()
+    run.clear_stop()
     assert train(run, resume=True).state == "finished"
     assert list(_losses(run)) == list(range(1, 10))
 
@@ -255,6 +256,7 @@ def test_news_that_changed_since_a_run_began_is_not_resumed_on(tiny_settings, ti
     _stop_at_step(run, 4, monkeypatch, keep=True)
     train(run)
     monkeypatch.undo()
+    run.clear_stop()
     with (folder / "train.jsonl").open("a") as file:
         file.write(json.dumps({"text": "One more text", "label": 0}) + "\n")
     with pytest.raises(RunError, match="has changed since it began; start a new run"):

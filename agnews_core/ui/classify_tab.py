@@ -18,7 +18,7 @@ from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
-    from agnews_core.inference import Prediction
+    from agnews_core.predictions import Prediction
 
 MAX_LETTERS = 20_000
 EMPTY = '<p class="placeholder">The four classes and their probabilities appear here.</p>'

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agnews_core.assessment import Assessment
     from agnews_core.attribution import Attribution
     from agnews_core.evaluation import EvaluationReport
-    from agnews_core.inference import Prediction
+    from agnews_core.predictions import Prediction
 
 N_WORDS = 8
 _NUMBER = re.compile(r"[\d.,]+%?")

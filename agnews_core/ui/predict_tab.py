@@ -213,7 +213,7 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
 
 
 def _predict(runs_dir: Path, upload: "Upload | None", key: str, progress: gr.Progress) -> "pd.DataFrame":
-    from agnews_core.predictions import predict_table
+    from agnews_core.inference import predict_table
 
     if upload is None:
         raise DataError("There is no file to predict; upload one, or try the example file.")
