@@ -255,8 +255,9 @@ def _stop_on_interrupt(run: Run) -> Iterator[None]:
 
     def ask(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        click.echo("\nStopping after this step; Ctrl-C again to stop at once.", err=True)
         run.request_stop(keep=True)
+        # Not through sys.stderr: the signal may come while that very stream is being written to.
+        os.write(2, b"\nStopping after this step; Ctrl-C again to stop at once.\n")
 
     before = signal.signal(signal.SIGINT, ask)
     try:

@@ -149,6 +149,8 @@ def build_trainer(
         callbacks=callbacks + _build_loggers(config, run),
     )
     trainer.remove_callback(PrinterCallback)
+    # It says at every checkpoint that it orders them by their numbers, which is what they should be ordered by.
+    logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
     return trainer
 
 
