@@ -127,7 +127,11 @@ RUNS_DIR_OPTION = click.option(
 )
 MODEL_OPTIONS = _with_options(
     [
-        click.option("--run", "run_name", help="The run whose model is used. Default: the newest finished run."),
+        click.option(
+            "--run",
+            "run_name",
+            help="The run whose model is used. Default: the newest finished run, else the shipped model.",
+        ),
         click.option("--adapter", type=click.Path(path_type=Path), help="An adapter folder to use instead of a run's."),
         click.option("--backbone", help="Where the adapter's backbone is now, if it has moved."),
         RUNS_DIR_OPTION,
@@ -287,13 +291,13 @@ def evaluate(
 ) -> None:
     """Measure a model on the validation split it never trained on, or on the test file, and save report.json."""
     with _quiet_stdout(as_json) as out:
-        run = None if adapter else _find_trained(run_name, runs_dir)
+        adapter_dir, run = _find_model(run_name, adapter, runs_dir)
         config = run.read_resolved_config() if run else build_config()
         changes = {"data": data, "max_eval_samples": max_eval_samples}
         config = config.model_copy(update={name: value for name, value in changes.items() if value is not None})
         from agnews_core.inference import evaluate as compute
 
-        report = compute(_load_classifier(run, adapter, backbone), config, split=split)
+        report = compute(_load_classifier(adapter_dir, run, backbone), config, split=split)
         where = output or (run.path / "report.json" if run else Path("report.json"))
         _write(where, report.model_dump_json(indent=2))
     if as_json:
@@ -348,7 +352,7 @@ def predict(
         upload = read_upload(file, column=column, split=split, missing="empty" if empty_missing else "refuse")
         for note in upload.notes:
             click.echo(note, err=True)
-        classifier = _load_classifier(None if adapter else _find_trained(run_name, runs_dir), adapter, backbone)
+        classifier = _load_classifier(*_find_model(run_name, adapter, runs_dir), backbone)
         from tqdm import tqdm
 
         from agnews_core.predictions import write_predictions
@@ -379,8 +383,8 @@ def classify(
     if not all(text.strip() for text in lines) or not lines:
         raise ConfigError('There is no text to classify; give it in quotes: classify "Stocks rose on Monday".')
     with _quiet_stdout(as_json) as out:
-        run = None if adapter else _find_trained(run_name, runs_dir)
-        predictions = list(_load_classifier(run, adapter, backbone).predict(lines))
+        classifier = _load_classifier(*_find_model(run_name, adapter, runs_dir), backbone)
+        predictions = list(classifier.predict(lines))
     if as_json:
         _print_json([prediction.to_json() for prediction in predictions], out)
         return
@@ -429,15 +433,23 @@ def _describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _find_trained(run_name: str | None, runs_dir: Path | None) -> Run:
+def _find_model(run_name: str | None, adapter: Path | None, runs_dir: Path | None) -> tuple[Path, Run | None]:
+    """Return the adapter that was named, else the newest finished run's, else the shipped one; and the run that made it."""
+    if adapter is not None:
+        return adapter, None
     folder = find_runs_dir(runs_dir)
-    return find_run(folder, run_name) if run_name else find_newest_run(folder, states=("finished",))
+    if run_name is not None:
+        run = find_run(folder, run_name)
+        return run.adapter_dir, run
+    from agnews_core.catalogue import find_model
+
+    model = find_model(folder)
+    return model.adapter_dir, model.run
 
 
-def _load_classifier(run: Run | None, adapter: Path | None, backbone: str | None) -> "Classifier":
+def _load_classifier(adapter_dir: Path, run: Run | None, backbone: str | None) -> "Classifier":
     from agnews_core.inference import Classifier
 
-    adapter_dir = adapter or (run.adapter_dir if run else Path())
     named = backbone or (run.read_status().resolved.get("backbone") if run else None)
     click.echo(f"Model: {adapter_dir}", err=True)
     return Classifier.load(adapter_dir, backbone_name=named)

@@ -15,7 +15,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agnews_core.backbones import Backbone, choose_name, compute_fingerprint, load_backbone, load_backbone_config
+from agnews_core.backbones import (
+    HUB_IDS,
+    Backbone,
+    choose_name,
+    compute_fingerprint,
+    load_backbone,
+    load_backbone_config,
+)
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.data import LABELS
 from agnews_core.errors import CheckpointError, ConfigError
@@ -306,9 +313,31 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
         lora_scaling=config.lora_scaling,
         max_length=config.max_length,
     )
-    model.save_pretrained(adapter_dir, safe_serialization=True)
+    # For PEFT, and for whoever reads the folder elsewhere: a name that means something there, not this machine's folder.
+    model.peft_config["default"].base_model_name_or_path = HUB_IDS.get(backbone.name, backbone.name)
+    # "auto" would ask the hub whether the vocabulary has grown; it has not.
+    model.save_pretrained(adapter_dir, safe_serialization=True, save_embedding_layers=False)
+    write_whole(adapter_dir / "README.md", _describe_adapter(info))
     write_adapter_info(info, adapter_dir)
     return info
+
+
+def _describe_adapter(info: AdapterInfo) -> str:
+    """Write the model card, in place of PEFT's empty form."""
+    ranks = ", ".join(f"{r} on layer {layer}" for layer, r in info.layer_ranks.items())
+    return f"""---
+base_model: {HUB_IDS.get(info.backbone, info.backbone)}
+library_name: peft
+pipeline_tag: text-classification
+tags: [lora, text-classification]
+---
+
+# LoRA adapter of {info.backbone} for AG News
+
+Sorts short English news into {", ".join(info.labels)}. LoRA ranks: {ranks}, on {", ".join(info.target_modules)};
+the classification head is trained in full. Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
+needed to build the model again.
+"""
 
 
 def write_adapter_info(info: AdapterInfo, adapter_dir: Path) -> None:

@@ -245,8 +245,22 @@ def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, train
     assert "was begun with another --learning-rate; leave that out" in message
 
 
-def test_there_is_no_model_yet_is_told_with_the_way_to_one(capsys, tmp_path):
-    assert "There is no finished run in" in _fails(capsys, "classify", "News", "--runs-dir", tmp_path)
+def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):
+    status, out, err = _run(capsys, "classify", "Striker scores twice as Rovers win the cup", "--runs-dir", tmp_path)
+    assert status == 0
+    assert out.startswith("Sports ")
+    assert "assets/adapters/" in err
+
+
+def test_without_any_model_the_way_to_one_is_told(capsys, tmp_path, monkeypatch):
+    from agnews_core import catalogue
+
+    monkeypatch.setattr(catalogue.list_models, "__kwdefaults__", {"shipped_dir": tmp_path})
+    monkeypatch.setattr(catalogue.find_model, "__kwdefaults__", {"shipped_dir": tmp_path})
+    assert "There is no trained model yet; start a training" in _fails(
+        capsys, "classify", "News", "--runs-dir", tmp_path
+    )
+    assert "There is no run gone in" in _fails(capsys, "classify", "News", "--run", "gone", "--runs-dir", tmp_path)
 
 
 def test_a_file_of_another_kind_renamed_pkl_is_refused(capsys, trained_run, tmp_path):

@@ -236,3 +236,25 @@ def test_a_backbone_that_cannot_be_built_or_read_that_far_is_a_sentence(
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(error, match=message):
         plan(build_config({"backbone": str(folder)}))
+
+
+def test_what_is_saved_names_no_folder_of_this_machine(tmp_path):
+    config = build_config({"backbone": "all-MiniLM-L6-v2"})
+    backbone = load_backbone("all-MiniLM-L6-v2")
+    save_adapter(build_model(config, backbone), tmp_path, config, backbone)
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix in (".json", ".md")}
+    assert texts.keys() == {"README.md", "adapter_config.json", "agnews.json"}
+    assert not [name for name, text in texts.items() if str(backbone.folder.parent) in text]
+    assert (
+        json.loads(texts["adapter_config.json"])["base_model_name_or_path"] == "sentence-transformers/all-MiniLM-L6-v2"
+    )
+    assert "16 on layer 2, 24 on layer 3, 32 on layer 4, 32 on layer 5" in texts["README.md"]
+
+
+def test_one_changed_number_at_the_end_of_the_weights_is_another_backbone(saved, tiny_backbone, tmp_path):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "other")
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    with pytest.raises(CheckpointError, match="was trained on other weights"):
+        load_model(saved, backbone_name=str(folder))
