@@ -59,14 +59,11 @@ def test_without_a_text_there_is_a_toast_of_one_sentence(trained_app, visit):  #
     assert "There is no text to classify; type or paste some news first." in read_toast(page)
 
 
-def test_without_a_model_a_sentence_says_how_to_get_one(app, visit):
+def test_before_any_training_the_shipped_model_answers(app, visit):
     page = visit(app)
-    status = page.locator("#model-status")
-    if "Ready" in status.inner_text() or any((ROOT / "assets" / "adapters").glob("*/agnews.json")):
-        pytest.skip("A model is shipped, so that there always is one.")
-    page.get_by_text("There is no trained model yet; start a training").first.wait_for()
+    page.get_by_text("Ready: Shipped model (all-MiniLM-L6-v2").wait_for(timeout=60_000)
     ask(page, TEXT)
-    assert "There is no trained model yet" in read_toast(page)
+    page.get_by_text("Answered by: Shipped model (all-MiniLM-L6-v2").wait_for()
 
 
 def test_a_run_that_finished_after_the_page_was_opened_answers_and_is_on_offer(app, visit, trained_run):

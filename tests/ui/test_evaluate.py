@@ -41,4 +41,5 @@ def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(
     for box, name in (("True class", "World"), ("Predicted class", "Sports")):
         page.get_by_label(box, exact=True).click()
         page.get_by_role("option", name=name).click()
+        page.get_by_role("option").first.wait_for(state="detached")  # before the next list opens over this one
     page.get_by_text("True class World, predicted Sports:").wait_for()
