@@ -66,8 +66,13 @@ def load_baseline(folder: Path, split: str, table: "pd.DataFrame", config: "Trai
     rows = load_news(config).train
     chosen = rows.shuffle(seed=config.seed).select(range(min(len(rows), MAX_TRAIN_TEXTS)))
     computed = compute_baseline(list(chosen["text"]), np.asarray(chosen["label"]), table, n_train_available=len(rows))
-    write_whole(_find_file(folder, split), computed.model_dump_json(indent=2))
+    write_baseline(folder, split, computed)
     return computed
+
+
+def write_baseline(folder: Path, split: str, baseline: Baseline) -> None:
+    """Keep a baseline beside the evaluation it belongs to."""
+    write_whole(_find_file(folder, split), baseline.model_dump_json(indent=2) + "\n")
 
 
 def read_baseline(folder: Path, split: str) -> Baseline | None:

@@ -79,3 +79,9 @@ def compute_reliability(labels: NDArray[np.int64], probabilities: NDArray[np.flo
         )
         for number in np.unique(bins).tolist()
     ]
+
+
+def compute_calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
+    """Return the expected calibration error, 0-1: how far confidence is from accuracy, over the bins of `compute_reliability`."""
+    bins = compute_reliability(labels, probabilities)
+    return sum(it.n * abs(it.accuracy - it.confidence) for it in bins) / len(labels)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agnews_core.backbones import BUNDLED_BACKBONE
 from agnews_core.errors import AgNewsError, RunError
+from agnews_core.evaluation_files import REPORT
 from agnews_core.libraries import import_libraries
 from agnews_core.model import ADAPTER_INFO, read_adapter_info
 from agnews_core.runs import Run, RunStatus, list_runs
@@ -114,7 +115,7 @@ def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:
 
 def _read_shipped(folder: Path) -> TrainedModel:
     backbone = read_adapter_info(folder).backbone
-    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, _read_accuracy(folder / "report.json"))
+    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, _read_accuracy(folder / REPORT))
 
 
 def _read_accuracy(report: Path) -> float | None:

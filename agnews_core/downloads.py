@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 KEPT_SECONDS = 3600
+LEFT_SECONDS = 24 * 3600
+_PREFIX = "agnews-downloads-"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -30,12 +32,20 @@ def write_download(name: str, text: str) -> Path:
 
 
 def _forget_old_ones() -> None:
-    for folder in Path(_find_folder().name).iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another thread was faster
-            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+    own = Path(_find_folder().name)
+    own.mkdir(exist_ok=True)  # it may have been taken for one that was left
+    for folder in own.iterdir():
+        _forget(folder, seconds=KEPT_SECONDS)
+
+
+def _forget(folder: Path, *, seconds: float) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another thread was faster
+        if time.time() - folder.stat().st_mtime > seconds:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
 def _find_folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="agnews-downloads-", ignore_cleanup_errors=True)
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):  # by a program that was killed
+        _forget(left, seconds=LEFT_SECONDS)
+    return tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
+from agnews_core.calibration import ReliabilityBin, compute_calibration_error, compute_reliability
 from agnews_core.data import LABELS
 from agnews_core.errors import DataError
 from agnews_core.runs import now
 
 N_MISTAKES = 25
-N_CALIBRATION_BINS = 15
 Z_95 = 1.959963984540054
 _CLASSES = list(range(len(LABELS)))
 
@@ -94,7 +94,8 @@ class EvaluationReport(BaseModel):
         accuracy_low: Lower end of the 95 % Wilson interval of `accuracy`.
         accuracy_high: Its upper end.
         confusion_matrix: 4 rows (true class) of 4 counts (predicted class).
-        expected_calibration_error: Mean distance of confidence from accuracy over 15 bins, 0-1.
+        expected_calibration_error: Mean distance of confidence from accuracy over 15 bins of equal width, 0-1.
+        reliability: How often the model was right by how sure it was; bins without a text are left out.
         mistakes: The most confident ones, most confident first.
         temperature: What the model's logits were divided by.
         uncalibrated_error: The calibration error without that division, where it is known. Where the temperature was fitted on
@@ -113,6 +114,7 @@ class EvaluationReport(BaseModel):
     per_class: list[ClassScores]
     confusion_matrix: list[list[int]]
     expected_calibration_error: float
+    reliability: list[ReliabilityBin] = []
     mistakes: list[Mistake]
     split: str
     data_source: str
@@ -157,6 +159,7 @@ def compute_report(
         per_class=_compute_class_scores(labels, predicted),
         confusion_matrix=confusion_matrix(labels, predicted, labels=_CLASSES).tolist(),
         expected_calibration_error=compute_calibration_error(labels, probabilities),
+        reliability=compute_reliability(labels, probabilities),
         mistakes=_find_mistakes(texts, labels, probabilities),
         versions=read_versions(),
         created_at=now(),
@@ -175,15 +178,6 @@ def compute_wilson_interval(share: float, n: int) -> tuple[float, float]:
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     # The interval holds the share itself, which rounding could put just outside where all or none are right.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
-
-
-def compute_calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Return the expected calibration error over 15 equal bins of confidence (Guo et al. 2017, arXiv:1706.04599)."""
-    confidence = probabilities.max(-1)  # (n,)
-    right = probabilities.argmax(-1) == labels  # (n,)
-    bins = np.minimum((confidence * N_CALIBRATION_BINS).astype(int), N_CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=N_CALIBRATION_BINS)  # summed over each bin
-    return float(np.abs(gaps).sum() / len(labels))
 
 
 def _compute_class_scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[ClassScores]:

@@ -1,7 +1,7 @@
 """The evaluation of a split as it is kept in a folder: the report, and beside it what the model said of every text.
 
     predictions-<split>.parquet    a row for each text, and in the file's metadata the report made of these very rows
-    report.json                    the report alone, where there is nothing else (a shipped model)
+    report.json                    the report alone, where there is nothing else (a model that was passed on)
 
 It computes and predicts nothing.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+REPORT = "report.json"
 _REPORT_KEY = b"agnews_report"
 
 
@@ -60,7 +61,7 @@ def read_evaluated(folder: Path, split: str) -> Evaluated | None:
         table = pq.read_table(_find_file(folder, split))
         report = EvaluationReport.model_validate_json((table.schema.metadata or {})[_REPORT_KEY])
     except (OSError, KeyError, pa.ArrowInvalid, ValidationError):
-        alone = _read_report(folder / "report.json", split)
+        alone = read_report(folder, split)
         return None if alone is None else Evaluated(alone)
     return Evaluated(report, table.to_pandas())
 
@@ -69,11 +70,12 @@ def _find_file(folder: Path, split: str) -> Path:
     return folder / f"predictions-{split}.parquet"
 
 
-def _read_report(path: Path, split: str) -> "EvaluationReport | None":
+def read_report(folder: Path, split: str) -> "EvaluationReport | None":
+    """Read the report that stands alone, or None where there is none or it is of another split."""
     from agnews_core.evaluation import EvaluationReport
 
     try:
-        report = EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
+        report = EvaluationReport.model_validate_json((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
     return report if report.split == split else None

@@ -29,6 +29,7 @@ from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.runs import write_whole
 
 ADAPTER_INFO = "agnews.json"
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's own
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 
@@ -317,12 +318,12 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
     model.peft_config["default"].base_model_name_or_path = HUB_IDS.get(backbone.name, backbone.name)
     # "auto" would ask the hub whether the vocabulary has grown; it has not.
     model.save_pretrained(adapter_dir, safe_serialization=True, save_embedding_layers=False)
-    write_whole(adapter_dir / "README.md", _describe_adapter(info))
+    write_whole(adapter_dir / "README.md", describe_adapter(info))
     write_adapter_info(info, adapter_dir)
     return info
 
 
-def _describe_adapter(info: AdapterInfo) -> str:
+def describe_adapter(info: AdapterInfo) -> str:
     """Write the model card, in place of PEFT's empty form."""
     ranks = ", ".join(f"{r} on layer {layer}" for layer, r in info.layer_ranks.items())
     return f"""---

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from agnews_core.baseline import Baseline
+from agnews_core.calibration import N_BINS
 from agnews_core.data import LABELS
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: 
         _build_confusion(report),
         "<h2>Calibration</h2>",
         f"<p>{describe_calibration(report)}</p>",
+        _build_reliability(report),
         "<h2>Most confident mistakes</h2>",
         _build_mistakes(report),
         f'<h2>Made with</h2><p class="note">{escape(describe_origin(report))}</p>',
@@ -81,7 +83,7 @@ def describe_calibration(report: "EvaluationReport") -> str:
         )
     return (
         f"On average the model's probability is {report.expected_calibration_error:.1%} away from how often it is right "
-        f"(expected calibration error, 15 bins).{before}"
+        f"(expected calibration error, {N_BINS} bins).{before}"
     )
 
 
@@ -105,6 +107,14 @@ def _build_confusion(report: "EvaluationReport") -> str:
         for label, counts in enumerate(report.confusion_matrix)
     ]
     return _build_table(("True class", *map(escape, LABELS)), rows, diagonal=True)
+
+
+def _build_reliability(report: "EvaluationReport") -> str:
+    rows = [
+        (f"{it.low:.0%} to {it.high:.0%}", f"{it.n:,}", f"{it.confidence:.1%}", f"{it.accuracy:.1%}")
+        for it in report.reliability
+    ]
+    return _build_table(("Probability of the class it gave", "Texts", "On average", "Right"), rows)
 
 
 def _build_mistakes(report: "EvaluationReport") -> str:

@@ -20,13 +20,13 @@ from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
 from agnews_core.backbones import Backbone, load_backbone, load_tokenizer
-from agnews_core.calibration import apply_temperature, fit_temperature
+from agnews_core.calibration import apply_temperature, compute_calibration_error, fit_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import DataCounts, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError
-from agnews_core.evaluation import compute_calibration_error, compute_report, read_versions
-from agnews_core.evaluation_files import Evaluated, write_evaluated
+from agnews_core.evaluation import compute_report, read_versions
+from agnews_core.evaluation_files import REPORT, Evaluated, write_evaluated
 from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
 from agnews_core.predictions import build_table, read_probabilities
 from agnews_core.runs import Phase, Run, now, write_whole
@@ -197,7 +197,7 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
         evaluated = _evaluate_best(parts, trainer)
         report = evaluated.report
         write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
-        write_whole(run.path / "report.json", report.model_dump_json(indent=2))
+        write_whole(run.path / REPORT, report.model_dump_json(indent=2))
         write_evaluated(run.path, evaluated)
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume

@@ -5,9 +5,7 @@ It asks nobody but the run's directory and changes nothing there. Many may watch
 
 import functools
 import itertools
-import shutil
 import statistics
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -256,25 +254,6 @@ def _compute_seconds(snapshot: Snapshot) -> float | None:
     if status.state == "running":
         return (datetime.now(UTC) - began).total_seconds()
     return max(0.0, snapshot.rows[-1]["time"] - began.timestamp()) if snapshot.rows else None
-
-
-def write_adapter_zip(run: Run) -> Path:
-    """Pack a run's adapter, settings and report into a zip in the system's folder for temporary files.
-
-    Raises:
-        RunError: The run has no adapter.
-    """
-    if not take_snapshot(run).has_adapter:
-        raise RunError(f"The run {run.name} has no model to download; one is kept when a run finishes or is stopped.")
-    folder = Path(tempfile.mkdtemp(prefix="agnews-"))
-    packed = folder / run.name
-    shutil.copytree(run.adapter_dir, packed / "adapter")
-    for name in ("config.json", "report.json"):
-        if (run.path / name).is_file():
-            shutil.copy2(run.path / name, packed / name)
-    path = Path(shutil.make_archive(str(packed), "zip", folder, run.name))
-    shutil.rmtree(packed)
-    return path
 
 
 def describe_settings(config: TrainConfig) -> str:

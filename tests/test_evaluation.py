@@ -15,7 +15,6 @@ from agnews_core.errors import DataError
 from agnews_core.evaluation import (
     N_MISTAKES,
     EvaluationReport,
-    compute_calibration_error,
     compute_metrics,
     compute_report,
     compute_wilson_interval,
@@ -120,29 +119,6 @@ def test_the_interval_stays_between_zero_and_one():
         for right in {0, 1, n - 1, n}:
             low, high = compute_wilson_interval(right / n, n)
             assert 0 <= low <= right / n <= high <= 1
-
-
-# Calibration
-
-
-def test_the_calibration_error_is_as_computed_by_hand():
-    # Bins of 1/15. Confidence 0.95 twice, one right: |0.5 - 0.95| * 2; 0.5 twice, both right: |1 - 0.5| * 2; over 4 texts.
-    probabilities = make_probabilities([(0, 0.95), (0, 0.95), (1, 0.5), (1, 0.5)])
-    error = compute_calibration_error(np.array([0, 1, 1, 1]), probabilities)
-    assert error == pytest.approx((0.45 * 2 + 0.5 * 2) / 4)
-
-
-def test_a_model_that_is_sure_and_right_has_no_calibration_error():
-    assert compute_calibration_error(np.array([0, 3]), make_probabilities([(0, 1.0), (3, 1.0)])) == 0
-
-
-def test_a_model_that_is_sure_and_wrong_has_the_largest():
-    assert compute_calibration_error(np.array([1, 2]), make_probabilities([(0, 1.0), (3, 1.0)])) == 1
-
-
-def test_too_high_and_too_low_confidence_in_different_bins_do_not_cancel():
-    probabilities = make_probabilities([(0, 0.9), (0, 0.6)])
-    assert compute_calibration_error(np.array([1, 0]), probabilities) == pytest.approx((0.9 + 0.4) / 2)
 
 
 # The report

@@ -4,7 +4,6 @@ The controls are made from the fields of `TrainConfig`, kept in a dict by field 
 no handler depends on their order. Values are checked by `TrainConfig` alone, whose messages are the ones people see.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from agnews_core.backbones import BUNDLED_BACKBONE, KNOWN_CONFIGS, count_layers
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
+from agnews_core.downloads import choose_download_path
 from agnews_core.estimate import assess
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
 from agnews_core.ui.live_plot import build_live_plot
@@ -240,7 +240,7 @@ def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> Non
 
 def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButton, saved: gr.DownloadButton) -> None:
     def write(values: Values) -> Any:
-        path = Path(tempfile.mkdtemp(prefix="agnews-")) / "settings.yaml"
+        path = choose_download_path("settings.yaml")
         write_settings(read_config(settings, values), path)
         return gr.DownloadButton(value=path)
 

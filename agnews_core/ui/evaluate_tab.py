@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.calibration import compute_reliability
 from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
 from agnews_core.downloads import write_download
@@ -159,7 +158,7 @@ def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
 
 def _show(view: _View, title: str, found: "Assessment") -> Updates:
     """Fill every component with an assessment."""
-    report, table = found.evaluated.report, found.evaluated.table
+    report = found.evaluated.report
     note = "" if found.baseline else " Press Evaluate to measure a plain model on the same texts."
     name = f"{report.split}-{title}"
     return {
@@ -172,7 +171,7 @@ def _show(view: _View, title: str, found: "Assessment") -> Updates:
         view.predicted: None,
         view.cell_note: build_line("Choose a cell of the matrix, or name its two classes."),
         view.cell: gr.HTML(visible=False),
-        view.reliability: gr.Plot(visible=table is not None, value=_draw_reliability(table)),
+        view.reliability: gr.Plot(build_reliability_figure(report.reliability)),
         view.mistakes: _format_mistakes(found),
         view.html: str(write_download(f"report-{name}.html", build_html(report, found.baseline, title=title))),
         view.json: str(write_download(f"report-{name}.json", build_json(report, found.baseline))),
@@ -222,11 +221,3 @@ def _format_mistakes(found: "Assessment") -> str:
     if not values:
         return build_line("None: every text was given its class.")
     return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")
-
-
-def _draw_reliability(table: "pd.DataFrame | None") -> Any:
-    from agnews_core.predictions import read_probabilities
-
-    if table is None:
-        return None
-    return build_reliability_figure(compute_reliability(table["label"].to_numpy(), read_probabilities(table)))

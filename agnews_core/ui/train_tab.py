@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.errors import RunError
+from agnews_core.export import write_model_zip
 from agnews_core.jobs import JobQueue
 from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
 from agnews_core.ui.configure_tab import SettingControls, read_config
@@ -28,7 +29,6 @@ from agnews_core.watching import (
     read_log_tail,
     summarize_runs,
     take_snapshot,
-    write_adapter_zip,
 )
 
 WATCH_SECONDS = 1.0  # while a run is active
@@ -310,7 +310,7 @@ def _wire_runs(queue: JobQueue, view: TrainView) -> None:
         return _point_at(queue, view, event.row_value[0])
 
     def pack(name: str | None) -> gr.DownloadButton:
-        return gr.DownloadButton(value=write_adapter_zip(find_run(queue.runs_dir, name or "")))
+        return gr.DownloadButton(value=write_model_zip(find_run(queue.runs_dir, name or "")))
 
     def ask(name: str | None) -> Updates:
         if not name:

@@ -43,7 +43,7 @@ def test_a_person_trains_watches_reloads_stops_and_keeps_the_model(app, visit, t
     with page.expect_download() as download:
         page.get_by_role("button", name="Download adapter (zip)").click()
     names = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes())).namelist()
-    assert any(name.endswith("adapter/adapter_model.safetensors") for name in names)
+    assert any(name.endswith("/adapter_model.safetensors") for name in names)
 
 
 def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app, visit, tiny):
