@@ -37,6 +37,7 @@ class TrainedModel:
         adapter_dir: The adapter.
         backbone: The backbone's name, as it can be found on this machine.
         accuracy: On the validation split, where it is known, 0-1.
+        n_validation: How many texts that accuracy is of; a share of few texts is worth less than it looks.
         run: The run that made it; None for a shipped one.
         is_whole: False for a run that was stopped before its end.
     """
@@ -46,14 +47,21 @@ class TrainedModel:
     adapter_dir: Path
     backbone: str
     accuracy: float | None = None
+    n_validation: int | None = None
     run: Run | None = None
     is_whole: bool = True
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether it came with the program, so that its texts are not known here."""
+        return self.run is None
+
+    @property
     def title(self) -> str:
-        """The model in one line, with its validation accuracy, fit to show a person."""
+        """The model in one line, with its validation accuracy and of how many texts that is, fit to show a person."""
         name = f"Run {self.run.name}" if self.run else "Shipped model"
         accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%}"
+        accuracy += f" of {self.n_validation:,}" if accuracy and self.n_validation else ""
         return f"{name} ({Path(self.backbone).name}{accuracy}{'' if self.is_whole else ', stopped early'})"
 
 
@@ -98,6 +106,7 @@ def _read_run(run: Run) -> TrainedModel | None:
         adapter_dir=run.adapter_dir,
         backbone=_find_backbone(status),
         accuracy=status.result.get("eval_accuracy"),
+        n_validation=status.result.get("n_validation"),
         run=run,
         is_whole=status.state == "finished",
     )
@@ -115,15 +124,16 @@ def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:
 
 def _read_shipped(folder: Path) -> TrainedModel:
     backbone = read_adapter_info(folder).backbone
-    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, _read_accuracy(folder / REPORT))
+    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, *_read_accuracy(folder / REPORT))
 
 
-def _read_accuracy(report: Path) -> float | None:
-    # One number is wanted here; the report's own class would import what computes it.
+def _read_accuracy(report: Path) -> tuple[float | None, int | None]:
+    # Two numbers are wanted here; the report's own class would import what computes them.
     try:
-        return float(json.loads(report.read_text(encoding="utf-8"))["accuracy"])
+        values = json.loads(report.read_text(encoding="utf-8"))
+        return float(values["accuracy"]), int(values["n"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None, None
 
 
 class ClassifierCache:

@@ -117,15 +117,21 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
+def predict_slices(classifier: Classifier, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+    """Give the (n_slice, 4) probabilities of a slice of texts at a time, so that one may tell how far it is, or leave off."""
+    for start in range(0, len(texts), SLICE_TEXTS):
+        yield classifier.compute_probabilities(texts[start : start + SLICE_TEXTS])
+
+
 def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Progress | None = None) -> pd.DataFrame:
     """Classify texts, telling after each slice of them how far it is."""
-    probabilities = np.empty((len(texts), len(LABELS)), dtype=np.float32)
-    for start in range(0, len(texts), SLICE_TEXTS):
-        stop = min(start + SLICE_TEXTS, len(texts))
-        probabilities[start:stop] = classifier.compute_probabilities(texts[start:stop])
+    slices, n_done = [np.empty((0, len(LABELS)), dtype=np.float32)], 0
+    for probabilities in predict_slices(classifier, texts):
+        slices.append(probabilities)
+        n_done += len(probabilities)
         if on_progress is not None:
-            on_progress(stop, len(texts))
-    return build_table(texts, probabilities)
+            on_progress(n_done, len(texts))
+    return build_table(texts, np.concatenate(slices))
 
 
 def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> EvaluationReport:

@@ -119,7 +119,7 @@ def _build_reliability(report: "EvaluationReport") -> str:
 
 def _build_mistakes(report: "EvaluationReport") -> str:
     if not report.mistakes:
-        return "<p>None.</p>"
+        return "<p>None.</p>" if report.accuracy == 1 else "<p>Their texts are not part of this report.</p>"
     rows = [
         (
             f"{escape(LABELS[it.label])}, taken for {escape(LABELS[it.predicted])}",

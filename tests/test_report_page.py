@@ -31,6 +31,16 @@ def test_the_page_needs_nothing_else_and_escapes_what_others_wrote(report):
     assert "75.00%" in page
 
 
+def test_a_report_without_its_texts_does_not_claim_that_all_were_right(report):
+    page = build_html(report.model_copy(update={"mistakes": []}), None, title="x")
+    assert "Their texts are not part of this report." in page
+
+
+def test_the_page_shows_how_often_the_model_was_right_by_how_sure_it_was(report):
+    page = build_html(report, None, title="x")
+    assert '<td class="n">67% to 73%</td><td class="n">4</td><td class="n">70.0%</td><td class="n">75.0%</td>' in page
+
+
 def test_the_json_holds_report_and_baseline(report):
     found = json.loads(build_json(report, BASELINE))
     assert found["accuracy"] == 0.75

@@ -13,6 +13,7 @@ from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
 from agnews_core.errors import AgNewsError, DataError
 from agnews_core.ui.errors import toasts
+from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.theme import CLASS_COLOURS
@@ -62,9 +63,7 @@ def build_tab(runs_dir: Path) -> None:
         partial(_load_model, runs_dir),
         model,
         status,
-        show_progress="hidden",
-        concurrency_limit=None,
-        api_visibility="private",
+        **ACTION,
     )
     _build_endpoint(runs_dir)
 
@@ -89,9 +88,9 @@ def _wire_answer(
         title, prediction = _classify(runs_dir, text, key)
         return build_prediction(prediction, title), *_hide_words()
 
-    quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, "api_visibility": "private"}
+    quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
-    chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, api_visibility="private")
+    chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, **PRIVATE)
     chosen.then(show, inputs, outputs, **quiet)
 
 
@@ -126,9 +125,7 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown) -> list[A
         found = explain(CLASSIFIERS.load(find_model(runs_dir, key)), given[:MAX_LETTERS])
         return _format_words(found), gr.HTML(build_words(found), visible=True)
 
-    ask.click(
-        show, [text, model], [words, ranked], concurrency_limit=2, concurrency_id="words", api_visibility="private"
-    )
+    ask.click(show, [text, model], [words, ranked], concurrency_limit=2, concurrency_id="words", **PRIVATE)
     return [words, ranked]
 
 

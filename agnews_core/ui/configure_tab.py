@@ -17,6 +17,7 @@ from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings
 from agnews_core.downloads import choose_download_path
 from agnews_core.estimate import assess
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
+from agnews_core.ui.events import ACTION, PRIVATE, QUIET
 from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.plan_panel import format_plan, format_problem
 from agnews_core.ui.plots import build_rank_figure
@@ -60,14 +61,6 @@ SUGGESTIONS = {
     "data": ["auto", "hub", "sample"],
     "target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
 }
-# Through the queue, since gradio shows a toast only for what went through it.
-ACTION: dict[str, Any] = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_limit": None,
-    "preprocess": False,
-}
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private", "preprocess": False}
 Values = dict[Any, Any]
 
 
@@ -249,7 +242,7 @@ def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButto
 
     written = save.click(toasts(write), settings.inputs, saved, **ACTION)
     written.success(None, js="() => document.querySelector('#saved-settings').click()")
-    load.upload(toasts(read), load, list(settings.controls.values()), api_visibility="private", concurrency_limit=None)
+    load.upload(toasts(read), load, list(settings.controls.values()), concurrency_limit=None, **PRIVATE)
 
 
 def plan_settings(

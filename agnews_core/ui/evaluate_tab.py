@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.catalogue import CLASSIFIERS, find_model
+from agnews_core.catalogue import CLASSIFIERS, TrainedModel, find_model
 from agnews_core.data import LABELS
 from agnews_core.downloads import write_download
 from agnews_core.errors import AgNewsError
 from agnews_core.evaluation_files import SPLITS
 from agnews_core.report_page import build_html, build_json
 from agnews_core.ui.errors import toasts
+from agnews_core.ui.events import PRIVATE
 from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_reliability_figure
@@ -35,7 +36,9 @@ element.addEventListener('click', (event) => {
 });
 """
 EMPTY = "Choose a model and a split, then press Evaluate; it takes seconds to a few minutes."
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+CHOOSE_CELL = "Choose a cell of the matrix, or name its two classes."
+SHIPPED_ONLY = "A shipped model comes with its report on the validation split, and with no other."
+NO_TEXTS = "The texts behind a shipped model's report are not shipped with it; of your own runs they are shown here."
 Updates = dict[Any, Any]
 
 
@@ -45,6 +48,7 @@ class _View:
 
     model: gr.Dropdown
     split: gr.Radio
+    button: gr.Button
     status: gr.HTML
     results: gr.Column
     summary: gr.HTML
@@ -73,11 +77,11 @@ def build_tab(runs_dir: Path) -> None:
         button = gr.Button("Evaluate", variant="primary", scale=0, min_width=150, elem_id="evaluate-button")
     status = gr.HTML(build_line(EMPTY), elem_id="evaluate-status")
     with gr.Column(visible=False) as results:
-        view = _build_results(model, split, status, results)
-    _wire(runs_dir, view, button)
+        parts = _build_results()
+    _wire(runs_dir, _View(model, split, button, status, results, *parts))
 
 
-def _build_results(model: gr.Dropdown, split: gr.Radio, status: gr.HTML, results: gr.Column) -> _View:
+def _build_results() -> tuple[Any, ...]:
     summary = gr.HTML(elem_id="summary")
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
@@ -90,7 +94,7 @@ def _build_results(model: gr.Dropdown, split: gr.Radio, status: gr.HTML, results
     with gr.Row():
         true = gr.Dropdown(list(LABELS), label="True class", value=None)
         predicted = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
-    cell_note = gr.HTML(build_line("Choose a cell of the matrix, or name its two classes."), elem_id="cell-note")
+    cell_note = gr.HTML(build_line(CHOOSE_CELL), elem_id="cell-note")
     cell = gr.HTML(visible=False, elem_id="cell-texts")
     gr.Markdown("### Scores of each class")
     classes = gr.HTML(elem_id="classes")
@@ -99,13 +103,10 @@ def _build_results(model: gr.Dropdown, split: gr.Radio, status: gr.HTML, results
     with gr.Row():
         html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
         json = gr.DownloadButton("Download the report (JSON)", elem_id="report-json")
-    return _View(
-        model, split, status, results, summary, classes, confusion, true, predicted, cell_note, cell, reliability,
-        mistakes, html, json,
-    )  # fmt: skip
+    return summary, classes, confusion, true, predicted, cell_note, cell, reliability, mistakes, html, json
 
 
-def _wire(runs_dir: Path, view: _View, button: gr.Button) -> None:
+def _wire(runs_dir: Path, view: _View) -> None:
     shown = [getattr(view, name) for name in view.__dataclass_fields__ if name not in ("model", "split")]
     chosen = [view.model, view.split]
     cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
@@ -119,7 +120,7 @@ def _wire(runs_dir: Path, view: _View, button: gr.Button) -> None:
         found = load_assessment(
             model, split, CLASSIFIERS, lambda done, total: progress((done, total), desc="Evaluating", unit="texts")
         )
-        return _show(view, model.title, found)
+        return _show(view, model, found)
 
     @toasts
     def choose(key: str, split: str, event: gr.EventData) -> Updates:
@@ -137,7 +138,7 @@ def _wire(runs_dir: Path, view: _View, button: gr.Button) -> None:
         [Context.root_block.load, view.model.input, view.split.input],
         partial(_show_kept, view, runs_dir), chosen, shown, **look,
     )  # fmt: skip
-    button.click(evaluate, chosen, shown, show_progress_on=view.status, concurrency_id="evaluate", **PRIVATE)
+    view.button.click(evaluate, chosen, shown, show_progress_on=view.status, concurrency_id="evaluate", **PRIVATE)
     view.confusion.select(choose, chosen, cell, **look)
     gr.on([view.true.input, view.predicted.input], name, [*chosen, view.true, view.predicted], cell, **look)
 
@@ -152,24 +153,28 @@ def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
         return {view.status: build_line(str(error)), view.results: gr.Column(visible=False)}
     found = read_assessment(model, split)
     if found is None:
-        return {view.status: build_line(EMPTY), view.results: gr.Column(visible=False)}
-    return _show(view, model.title, found)
+        return {
+            view.button: gr.Button(interactive=not model.is_shipped),
+            view.status: build_line(SHIPPED_ONLY if model.is_shipped else EMPTY),
+            view.results: gr.Column(visible=False),
+        }
+    return _show(view, model, found)
 
 
-def _show(view: _View, title: str, found: "Assessment") -> Updates:
+def _show(view: _View, model: TrainedModel, found: "Assessment") -> Updates:
     """Fill every component with an assessment."""
-    report = found.evaluated.report
-    note = "" if found.baseline else " Press Evaluate to measure a plain model on the same texts."
+    report, title = found.evaluated.report, model.title
     name = f"{report.split}-{title}"
     return {
-        view.status: build_line(f"{title}: evaluated on the {report.split} texts.{note}"),
+        view.button: gr.Button(interactive=not model.is_shipped),
+        view.status: build_line(f"{title}: {_describe_source(model, found)}"),
         view.results: gr.Column(visible=True),
         view.summary: build_summary(found),
         view.classes: _format_classes(found),
         view.confusion: build_confusion(report),
         view.true: None,
         view.predicted: None,
-        view.cell_note: build_line("Choose a cell of the matrix, or name its two classes."),
+        view.cell_note: build_line(CHOOSE_CELL),
         view.cell: gr.HTML(visible=False),
         view.reliability: gr.Plot(build_reliability_figure(report.reliability)),
         view.mistakes: _format_mistakes(found),
@@ -178,16 +183,23 @@ def _show(view: _View, title: str, found: "Assessment") -> Updates:
     }
 
 
+def _describe_source(model: TrainedModel, found: "Assessment") -> str:
+    if model.is_shipped:
+        return "this is the report it comes with."
+    note = "" if found.baseline else " Press Evaluate to measure a plain model on the same texts."
+    return f"evaluated on the {found.evaluated.report.split} texts.{note}"
+
+
 def _show_cell(view: _View, runs_dir: Path, key: str, split: str, label: int, predicted: int) -> Updates:
     """List the texts of one cell, the most confident first."""
     from agnews_core.assessment import read_assessment
     from agnews_core.predictions import select_cell
 
-    found = read_assessment(find_model(runs_dir, key), split)
+    model = find_model(runs_dir, key)
+    found = read_assessment(model, split)
     if found is None or found.evaluated.table is None:
-        return {
-            view.cell_note: build_line("The texts of this evaluation were not kept; press Evaluate to make it again.")
-        }
+        lost = "The texts of this evaluation were not kept; press Evaluate to make it again."
+        return {view.cell_note: build_line(NO_TEXTS if model.is_shipped else lost)}
     rows = select_cell(found.evaluated.table, label=label, predicted=predicted)
     what = f"{LABELS[label]}, predicted {LABELS[predicted]}: {len(rows):,} {'text' if len(rows) == 1 else 'texts'}"
     more = f", the {MAX_ROWS} most confident of which are shown" if len(rows) > MAX_ROWS else ""
@@ -219,5 +231,5 @@ def _format_mistakes(found: "Assessment") -> str:
         for it in found.evaluated.report.mistakes
     ]
     if not values:
-        return build_line("None: every text was given its class.")
+        return build_line("None: every text was given its class." if found.evaluated.report.accuracy == 1 else NO_TEXTS)
     return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")

@@ -25,6 +25,25 @@ def build_line(text: str, *, busy: bool = False) -> str:
     return f'<p class="status-line" role="status">{dots}{escape(text)}</p>'
 
 
+def build_progress(what: str, n_done: int, n_total: int, *, unit: str) -> str:
+    """Build a bar with what is done in words.
+
+    >>> "Predicting: 512 of 2,000 texts" in build_progress("Predicting", 512, 2000, unit="texts")
+    True
+    """
+    said = f"{what}: {n_done:,} of {n_total:,} {unit}"
+    return f'<p class="status-line">{said}</p>{build_bar(n_done / n_total, label=what)}'
+
+
+def build_bar(share: float, *, label: str, moving: bool = False) -> str:
+    """Build a bar of progress that is `share` full, 0-1, or that moves to and fro while that is not known."""
+    percent = round(100 * share)
+    return (
+        f'<div class="bar{" indeterminate" if moving else ""}" role="progressbar" aria-label="{label}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{percent}"><div style="width: {percent}%"></div></div>'
+    )
+
+
 def build_prediction(prediction: "Prediction", model_title: str) -> str:
     """Build the answer: the class, a note where it is unsure, and a bar for each class."""
     ranked = sorted(range(len(LABELS)), key=lambda label: -prediction.probabilities[label])
@@ -32,14 +51,14 @@ def build_prediction(prediction: "Prediction", model_title: str) -> str:
     unsure = ""
     if prediction.is_unsure:
         unsure = f'<p class="unsure">Unsure: {first} and {second} are close.</p>'
-    bars = "".join(_build_bar(name, share) for name, share in zip(LABELS, prediction.probabilities, strict=True))
+    bars = "".join(_build_share(name, share) for name, share in zip(LABELS, prediction.probabilities, strict=True))
     return (
         f'<div class="answer" role="status"><p class="answer-class class-{css_name(first)}">{first}</p>{unsure}'
         f'<div class="bars">{bars}</div><p class="status-line">Answered by: {escape(model_title)}</p></div>'
     )
 
 
-def _build_bar(name: str, share: float) -> str:
+def _build_share(name: str, share: float) -> str:
     colour = f"var(--class-{css_name(name)}-plot)"
     return (
         f'<span class="bar-name class-{css_name(name)}">{name}</span>'

@@ -6,6 +6,7 @@ import gradio as gr
 from gradio.context import Context
 
 from agnews_core.catalogue import list_models
+from agnews_core.ui.events import QUIET
 
 NEWEST = ""  # the choice that follows the newest model
 
@@ -24,7 +25,8 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         list_choices(runs_dir),
         value=NEWEST,
         label="Model",
-        info="Newest: of the newest finished run, or else the shipped one. In brackets its validation accuracy.",
+        info="Newest: of the newest finished run, or else the shipped one. In brackets: the share it got right of the texts "
+        "kept aside from its training.",
         scale=2,
         min_width=300,
     )
@@ -32,8 +34,6 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         [Context.root_block.load, choice.focus],
         lambda: gr.Dropdown(choices=list_choices(runs_dir)),
         outputs=choice,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **QUIET,
     )
     return choice

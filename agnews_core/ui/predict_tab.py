@@ -1,10 +1,13 @@
 """The tab Predict: a file of texts in, a table of classes out, to look at and to download."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import numpy as np
 
 from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
@@ -12,7 +15,8 @@ from agnews_core.downloads import choose_download_path
 from agnews_core.errors import DataError
 from agnews_core.predictions import EXAMPLE_FILE
 from agnews_core.ui.errors import toasts
-from agnews_core.ui.markup import build_line, build_table
+from agnews_core.ui.events import PRIVATE, QUIET
+from agnews_core.ui.markup import build_line, build_progress, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_counts_figure
 
@@ -28,7 +32,6 @@ MAX_LETTERS = 600  # of a text in the preview
 KEPT_SECONDS = 3600  # a visitor's predictions, after they were last used
 ALL_CLASSES = "All classes"
 EMPTY = "Upload a file, or try the example. Each row or line is one text."
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 Updates = dict[Any, Any]
 
 
@@ -42,6 +45,7 @@ class _View:
     empty_missing: gr.Checkbox
     model: gr.Dropdown
     predict: gr.Button
+    cancel: gr.Button
     status: gr.HTML
     first_rows: gr.HTML
     results: gr.Column
@@ -77,14 +81,18 @@ def build_tab(runs_dir: Path) -> None:
                 split = gr.Textbox(label="Split", info="Which one to read, where a file holds several.", max_length=200)
                 empty_missing = gr.Checkbox(label="Read missing texts as empty ones instead of refusing the file")
             predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
+            cancel = gr.Button("Cancel", visible=False, elem_id="cancel-button")
     status = gr.HTML(build_line(EMPTY), elem_id="predict-status")
     first_rows = gr.HTML(visible=False, elem_id="first-rows")
     with gr.Column(visible=False) as results:
         parts = _build_results()
     kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
-    view = _View(*[file, column, split, empty_missing, model, predict, status, first_rows, results, *parts, *kept])
+    view = _View(
+        *[file, column, split, empty_missing, model, predict, cancel, status, first_rows, results, *parts, *kept]
+    )
     _wire_reading(view, example)
     _wire_predicting(runs_dir, view)
+    _wire_results(view)
     _build_endpoint(runs_dir)
 
 
@@ -123,7 +131,7 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
         [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],
         read, [view.file, *options], shown, **look,
     )  # fmt: skip
-    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, queue=False, show_progress="hidden", **PRIVATE).then(
+    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, **QUIET).then(
         read, [view.file, *options], shown, **look
     )
 
@@ -164,45 +172,76 @@ def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
 
 
 def _wire_predicting(runs_dir: Path, view: _View) -> None:
-    filters = [view.label, view.query]
-    extras = [view.label_names, view.probabilities]
-
-    @toasts
-    def predict(upload: "Upload | None", key: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
-        from agnews_core.predictions import count_classes
-
-        table = _predict(runs_dir, upload, key, progress)
-        return {
-            view.table: table,
-            view.results: gr.Column(visible=True),
-            view.first_rows: gr.HTML(visible=False),
-            view.counts: build_counts_figure(count_classes(table)),
-            view.label: ALL_CLASSES,
-            view.query: "",
-            **_show_rows(view, table, ALL_CLASSES, ""),
-            view.label_names: False,
-            view.probabilities: False,
-            view.download: _write(table, label_names=False, probabilities=False),
-        }
-
+    buttons = [view.predict, view.cancel]
     shown = [
-        view.table,
-        view.results,
-        view.first_rows,
-        view.counts,
-        *filters,
-        view.found,
-        view.preview,
-        *extras,
-        view.download,
-    ]
-    view.predict.click(
-        predict, [view.upload, view.model], shown, show_progress_on=view.status, concurrency_id="predict", **PRIVATE
+        view.status, view.first_rows, view.results, view.table, view.counts, view.label, view.query, view.found,
+        view.preview, view.label_names, view.probabilities, view.download,
+    ]  # fmt: skip
+
+    def begin() -> Updates:
+        waiting = build_line("Waiting for its turn…", busy=True)
+        return {view.status: waiting, view.predict: gr.Button(visible=False), view.cancel: gr.Button(visible=True)}
+
+    def end() -> Updates:
+        return {view.predict: gr.Button(visible=True), view.cancel: gr.Button(visible=False)}
+
+    def cancel() -> Updates:
+        return {**end(), view.status: build_line("Cancelled; press Predict to begin again.")}
+
+    predict = toasts(partial(_predict_and_show, runs_dir, view))
+    pressed = view.predict.click(begin, None, [view.status, *buttons], **QUIET)
+    predicted = pressed.then(
+        predict, [view.upload, view.model], shown, show_progress="hidden", concurrency_id="predict", **PRIVATE
     )
+    predicted.then(end, None, buttons, **QUIET)
+    view.cancel.click(cancel, None, [view.status, *buttons], cancels=[predicted], **QUIET)
+
+
+def _predict_and_show(runs_dir: Path, view: _View, upload: "Upload | None", key: str) -> Iterator[Updates]:
+    """Show how far it is after each slice of texts, where a visitor's cancelling ends it, and then the results."""
+    from agnews_core.inference import predict_slices
+    from agnews_core.predictions import build_table as build_predictions
+
+    texts = _check_upload(upload).texts
+    yield {view.status: build_line("Loading the model…", busy=True), view.results: gr.Column(visible=False)}
+    model = find_model(runs_dir, key)
+    slices: list[Any] = []
+    for probabilities in predict_slices(CLASSIFIERS.load(model), texts):
+        slices.append(probabilities)
+        yield {view.status: build_progress("Predicting", sum(map(len, slices)), len(texts), unit="texts")}
+    table = build_predictions(texts, np.concatenate(slices))
+    yield {view.status: build_line(f"{len(texts):,} texts classified by: {model.title}."), **_show_table(view, table)}
+
+
+def _check_upload(upload: "Upload | None") -> "Upload":
+    if upload is None:
+        raise DataError("There is no file to predict; upload one, or try the example file.")
+    return upload
+
+
+def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
+    """Show predictions from their beginning: all classes, and the plain file to download."""
+    from agnews_core.predictions import count_classes
+
+    return {
+        view.table: table,
+        view.results: gr.Column(visible=True),
+        view.first_rows: gr.HTML(visible=False),
+        view.counts: build_counts_figure(count_classes(table)),
+        view.label: ALL_CLASSES,
+        view.query: "",
+        **_show_rows(view, table, ALL_CLASSES, ""),
+        view.label_names: False,
+        view.probabilities: False,
+        view.download: _write(table, label_names=False, probabilities=False),
+    }
+
+
+def _wire_results(view: _View) -> None:
+    filters, extras = [view.label, view.query], [view.label_names, view.probabilities]
     gr.on(
         [view.label.input, view.query.change],  # gradio swallows the first input after an output
-        toasts(lambda table, label, query: _show_rows(view, table, label, query)),
-        [view.table, *filters], [view.found, view.preview],
+        toasts(partial(_show_rows, view)), [view.table, *filters], [view.found, view.preview],
         show_progress="hidden", trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
     )  # fmt: skip
     gr.on(
@@ -210,18 +249,6 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
         toasts(lambda table, names, shares: _write(table, label_names=names, probabilities=shares)),
         [view.table, *extras], view.download, trigger_mode="always_last", **PRIVATE,
     )  # fmt: skip
-
-
-def _predict(runs_dir: Path, upload: "Upload | None", key: str, progress: gr.Progress) -> "pd.DataFrame":
-    from agnews_core.inference import predict_table
-
-    if upload is None:
-        raise DataError("There is no file to predict; upload one, or try the example file.")
-    progress(0, desc="Loading the model")
-    classifier = CLASSIFIERS.load(find_model(runs_dir, key))
-    return predict_table(
-        classifier, upload.texts, lambda done, total: progress((done, total), desc="Predicting", unit="texts")
-    )
 
 
 def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str) -> Updates:
@@ -257,8 +284,10 @@ def _build_endpoint(runs_dir: Path) -> None:
 
     @toasts
     def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
-        upload = _read(file, column, split, empty_missing=False) if file else None
-        table = _predict(runs_dir, upload, model, gr.Progress())
+        from agnews_core.inference import predict_table
+
+        upload = _check_upload(_read(file, column, split, empty_missing=False) if file else None)
+        table = predict_table(CLASSIFIERS.load(find_model(runs_dir, model)), upload.texts)
         return _write(table, label_names=label_names, probabilities=probabilities)
 
     gr.Button(visible=False).click(

@@ -3,6 +3,7 @@
 import html
 
 from agnews_core.runs import ACTIVE, RunStatus
+from agnews_core.ui.markup import build_bar
 from agnews_core.watching import Progress, RunSummary, Snapshot
 
 NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'
@@ -69,12 +70,8 @@ def _format_reason(status: RunStatus) -> str:
 
 
 def _format_bar(status: RunStatus, progress: Progress) -> str:
-    percent = round(100 * (1.0 if status.state == "finished" else progress.share))
-    moving = " indeterminate" if status.state == "running" and not status.step else ""
-    return (
-        f'<div class="bar{moving}" role="progressbar" aria-label="Training progress" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent}"><div style="width: {percent}%"></div></div>'
-    )
+    share = 1.0 if status.state == "finished" else progress.share
+    return build_bar(share, label="Training progress", moving=status.state == "running" and not status.step)
 
 
 def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]:

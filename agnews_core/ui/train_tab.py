@@ -16,6 +16,7 @@ from agnews_core.jobs import JobQueue
 from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
 from agnews_core.ui.configure_tab import SettingControls, read_config
 from agnews_core.ui.errors import find_problem, toasts
+from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure
 from agnews_core.ui.run_status import NOTHING, format_place, format_status, format_summary
@@ -36,15 +37,6 @@ IDLE_SECONDS = 4.0  # somebody else may start one
 MAX_COMPARED = 5
 TABLE_HEADERS = ["Run", "Status", "Differs from the preset", "Best accuracy", "Time"]
 NO_POINTS = "Points appear here as soon as training has begun."
-# Through the queue, since gradio shows a toast only for what went through it. Values come as the browser sent them: a page
-# that outlived the program names runs that this program never offered it, and settings are checked by TrainConfig.
-ACTION: dict[str, Any] = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_limit": None,
-    "preprocess": False,
-}
-POLL: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private", "preprocess": False}
 Updates = dict[Any, Any]
 
 
@@ -162,13 +154,13 @@ def _lay_out_runs() -> dict[str, Any]:
 def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
     refresh = partial(refresh_view, queue, view)
     for happens in (view.fast.tick, view.slow.tick, view.run.input, view.compared.input):
-        happens(toasts(refresh), view.inputs, view.outputs, **POLL)
+        happens(toasts(refresh), view.inputs, view.outputs, **QUIET)
 
     def attach() -> Updates:
         return {**refresh_view(queue, view, None, [], {}), view.fast: gr.Timer(active=False)}
 
     context = gr.context.Context.root_block
-    context.load(toasts(attach), None, view.outputs, **POLL)
+    context.load(toasts(attach), None, view.outputs, **QUIET)
 
 
 def wire_visits(queue: JobQueue, view: TrainView, own: gr.Tab, others: list[gr.Tab]) -> None:
@@ -180,9 +172,9 @@ def wire_visits(queue: JobQueue, view: TrainView, own: gr.Tab, others: list[gr.T
     def leave() -> Updates:
         return {view.fast: gr.Timer(active=False), view.slow: gr.Timer(active=False)}
 
-    own.select(toasts(come), view.inputs, [*view.outputs, view.slow], **POLL)
+    own.select(toasts(come), view.inputs, [*view.outputs, view.slow], **QUIET)
     for other in others:
-        other.select(leave, None, [view.fast, view.slow], **POLL)
+        other.select(leave, None, [view.fast, view.slow], **QUIET)
 
 
 def refresh_view(
