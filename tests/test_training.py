@@ -7,12 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from agnews_core import training
+from agnews_core.calibration import fit_temperature
 from agnews_core.config import build_config
+from agnews_core.data import load_news
 from agnews_core.errors import ConfigError, DataError, RunError
 from agnews_core.inference import Classifier
 from agnews_core.runs import Run, create_run
@@ -155,6 +158,20 @@ def test_a_stopped_run_can_be_resumed(tiny_settings, tmp_path, monkeypatch):
     run.clear_stop()
     assert train(run, resume=True).state == "finished"
     assert list(_losses(run)) == list(range(1, 10))
+
+
+def test_a_stopped_runs_model_is_calibrated_on_validation_texts_too(tiny_settings, tmp_path, monkeypatch):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    train(run)
+    config = run.read_resolved_config()
+    classifier = Classifier.load(run.adapter_dir)
+    assert classifier.info.temperature != 1.0
+    validation = load_news(config).validation
+    logits = classifier.compute_logits(validation["text"]) * classifier.info.temperature
+    assert fit_temperature(logits, np.asarray(validation["label"])) == pytest.approx(
+        classifier.info.temperature, rel=0.05
+    )
 
 
 def test_discarding_a_run_leaves_no_model(tiny_settings, tmp_path, monkeypatch):

@@ -54,7 +54,9 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page = visit(app, "Predict")
     page.locator("#upload input[type=file]").set_input_files(path)
     page.locator("#first-rows tbody tr").first.wait_for()
-    predict, cancel, status = (page.locator(f"#{name}") for name in ("predict-button", "cancel-button", "predict-status"))
+    predict, cancel, status = (
+        page.locator(f"#{name}") for name in ("predict-button", "cancel-button", "predict-status")
+    )
     predict.click()
     status.get_by_text(" of 6,000 texts").wait_for(timeout=90_000)
     cancel.click()
