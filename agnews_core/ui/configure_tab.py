@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 from pydantic.fields import FieldInfo
 
-from agnews_core.backbones import BUNDLED_BACKBONE, KNOWN_CONFIGS, count_layers
+from agnews_core.backbones import BUNDLED_BACKBONE, count_layers
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
 from agnews_core.downloads import choose_download_path
 from agnews_core.estimate import assess
@@ -22,6 +22,7 @@ from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.plan_panel import format_plan, format_problem
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import build_rank_control, fit_ranks, list_ranks, read_ranks
+from agnews_core.visitors import OPEN_BACKBONES, OPEN_NEWS, check_visitor
 
 PRESET_TITLES = {
     "seed": "seed: ranks 16, 24, 32, 32 on the top four layers",
@@ -57,8 +58,8 @@ TITLES = {
     "early_stopping_patience": "Early stopping after",
 }
 SUGGESTIONS = {
-    "backbone": ["auto", *KNOWN_CONFIGS],
-    "data": ["auto", "hub", "sample"],
+    "backbone": list(OPEN_BACKBONES),
+    "data": list(OPEN_NEWS),
     "target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
 }
 Values = dict[Any, Any]
@@ -86,12 +87,18 @@ def read_config(settings: SettingControls, values: Values) -> TrainConfig:
     """Build the config that the controls stand for.
 
     Raises:
-        ConfigError: A value cannot be used.
+        ConfigError: A value cannot be used, or not by any visitor.
     """
     given = {name: values[control] for name, control in settings.controls.items()}
     given = {name: None if value == "" else value for name, value in given.items()}
     given["layer_ranks"] = read_ranks(given["layer_ranks"] or [])
-    return build_config(given)
+    return _build_checked(given)
+
+
+def _build_checked(given: dict[str, Any], *, preset: str = "seed") -> TrainConfig:
+    config = build_config(given, preset=preset)
+    check_visitor(config)
+    return config
 
 
 def build_tab() -> SettingControls:
@@ -207,7 +214,8 @@ def _wire_preset(settings: SettingControls, preset: gr.Dropdown) -> None:
         return _set_controls(settings, list_values(build_config(preset=name)))
 
     def redraw(backbone: str, ranks: list[int]) -> Any:
-        return gr.HTML(value=fit_ranks(ranks, n_layers=count_layers(backbone)))
+        config = _build_checked({"backbone": backbone})
+        return gr.HTML(value=fit_ranks(ranks, n_layers=count_layers(config.backbone)))
 
     preset.input(toasts(choose), preset, list(controls.values()), **ACTION)
     backbone, ranks = controls["backbone"], controls["layer_ranks"]
@@ -238,7 +246,7 @@ def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButto
         return gr.DownloadButton(value=path)
 
     def read(path: str) -> Values:
-        return _set_controls(settings, list_values(build_config(read_settings(Path(path)))))
+        return _set_controls(settings, list_values(_build_checked(read_settings(Path(path)))))
 
     written = save.click(toasts(write), settings.inputs, saved, **ACTION)
     written.success(None, js="() => document.querySelector('#saved-settings').click()")
@@ -258,5 +266,5 @@ def plan_settings(
     """
     given = {"backbone": backbone, "layer_ranks": layer_ranks, "target_modules": target_modules}
     with shown_as_toast():
-        assessment = assess(build_config({name: value for name, value in given.items() if value}, preset=preset))
+        assessment = assess(_build_checked({name: value for name, value in given.items() if value}, preset=preset))
     return {**assessment.plan.to_json(), "estimate": asdict(assessment.estimate)}
