@@ -30,8 +30,8 @@ class ReliabilityBin:
 def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Return (n, 4) probabilities of (n, 4) logits.
 
-    >>> apply_temperature(np.array([[2.0, 0.0]], dtype=np.float32), 2.0).round(2).tolist()
-    [[0.73, 0.27]]
+    >>> [round(float(share), 2) for share in apply_temperature(np.array([[2.0, 0.0]], dtype=np.float32), 2.0)[0]]
+    [0.73, 0.27]
     """
     result: NDArray[np.float32] = softmax(np.asarray(logits, dtype=np.float32) / np.float32(temperature), axis=-1)
     return result

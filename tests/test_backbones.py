@@ -1,6 +1,5 @@
 """Where base models come from, and what is said when one cannot be had."""
 
-import doctest
 import json
 import shutil
 import threading
@@ -59,10 +58,6 @@ def write_model(folder: Path, config: object, *, weights: str = "model.safetenso
     (folder / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
     (folder / weights).write_bytes(b"x")
     return folder
-
-
-def test_the_examples_in_docstrings_are_true(hub):
-    assert doctest.testmod(backbones).failed == 0
 
 
 def test_a_folder_is_a_backbone(tiny_backbone):

@@ -1,6 +1,5 @@
 """Numbers about a model, held against sums done by hand and against scikit-learn."""
 
-import doctest
 import json
 import socket
 
@@ -9,7 +8,6 @@ import pytest
 from sklearn import metrics
 from transformers import EvalPrediction
 
-from agnews_core import evaluation
 from agnews_core.data import LABELS
 from agnews_core.errors import DataError
 from agnews_core.evaluation import (
@@ -45,10 +43,6 @@ def make_probabilities(rows: list[tuple[int, float]]) -> np.ndarray:
 def report(rows: list[tuple[int, float]], labels: list[int]) -> EvaluationReport:
     texts = [f"text {number}" for number in range(len(labels))]
     return compute_report(texts, np.array(labels), make_probabilities(rows), **SOURCE)
-
-
-def test_the_examples_in_docstrings_are_true():
-    assert doctest.testmod(evaluation).failed == 0
 
 
 # Trainer's metrics

@@ -3,7 +3,6 @@
 import html
 
 from agnews_core.estimate import BUDGET_PARAMETERS, Assessment, Estimate
-from agnews_core.ui.run_status import format_seconds
 
 
 def format_plan(assessment: Assessment) -> str:
@@ -38,18 +37,21 @@ def _format_budget(assessment: Assessment) -> str:
 
 
 def format_range(estimate: Estimate) -> str:
-    """Say a range of time: "4 to 9 min".
+    """Say a range of time in one unit, without digits that a guess does not have.
 
-    >>> format_range(Estimate(100, 200, 0, 0, 1, "cpu", "fp32"))
-    '1 min 40 s to 3 min 20 s'
+    >>> format_range(Estimate(250, 550, 0, 0, 1, "cpu", "fp32"))
+    '4 to 9 min'
     """
-    return f"{format_seconds(_round(estimate.seconds_low))} to {format_seconds(_round(estimate.seconds_high))}"
+    low, high = estimate.seconds_low, estimate.seconds_high
+    seconds, unit = (1, "s") if high < 120 else (60, "min") if high < 7200 else (3600, "h")
+    return f"{_round(low / seconds)} to {_round(high / seconds)} {unit}"
 
 
-def _round(seconds: float) -> float:
-    """Leave out digits that a guess does not have."""
-    unit = 5 if seconds < 300 else 60 if seconds < 7200 else 600
-    return max(unit, round(seconds / unit) * unit)
+def _round(number: float) -> str:
+    """Return two digits at most: 0.3, 4, 35, 120."""
+    if number < 10:
+        return f"{max(number, 0.1):.1g}"
+    return f"{round(number, -1) if number >= 100 else round(number):.0f}"
 
 
 def _format_device(estimate: Estimate) -> str:

@@ -27,7 +27,13 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         marker={"color": BAR_COLOUR, "opacity": [_opacity(it.n, bins) for it in bins]},
         hovertemplate="right: %{y:.1%}<br>mean probability: %{customdata[1]:.1%}<br>%{customdata[0]:,} texts<extra></extra>",
     )
-    figure.update_xaxes(title="probability of the class it gave", range=[0.2, 1.0], tickformat=".0%", fixedrange=True)
+    figure.update_xaxes(
+        title={"text": "probability of the class it gave", "font": {"size": 13}},
+        range=[0.2, 1.02],
+        dtick=0.2,
+        tickformat=".0%",
+        fixedrange=True,
+    )
     figure.update_yaxes(range=[0, 1.02], dtick=0.25, tickformat=".0%", fixedrange=True)
     figure.update_layout(showlegend=True)
     return figure
@@ -74,6 +80,6 @@ def _build_figure(y_title: str, *, height: int) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         bargap=0.35,
         xaxis=quiet,
-        yaxis={**quiet, "title": y_title},
+        yaxis={**quiet, "title": {"text": y_title, "font": {"size": 13}}},
     )
     return figure

@@ -4,12 +4,13 @@ import html
 
 from agnews_core.runs import ACTIVE, RunStatus
 from agnews_core.ui.markup import build_bar
-from agnews_core.watching import Progress, RunSummary, Snapshot
+from agnews_core.watching import Progress, Snapshot
 
 NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'
+NOT_KNOWN = "–"
 STATE_WORDS = {
     "queued": "Queued",
-    "running": "Training",
+    "running": "Running",
     "finished": "Finished",
     "stopped": "Stopped",
     "failed": "Failed",
@@ -34,7 +35,8 @@ def format_status(snapshot: Snapshot, progress: Progress, *, ahead: int) -> str:
     facts = "".join(
         f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot, progress)
     )
-    return f'{head}{_format_reason(status)}{_format_bar(status, progress)}<dl class="facts">{facts}</dl>'
+    bar = _format_bar(status, progress) if status.state in ACTIVE or status.step else ""
+    return f'{head}{_format_reason(status)}{bar}<dl class="facts">{facts}</dl>'
 
 
 def _format_phase(snapshot: Snapshot, ahead: int) -> str:
@@ -78,22 +80,23 @@ def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]
     status, running = snapshot.status, snapshot.status.state == "running"
     accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
     facts = [
-        ("Step", f"{status.step:,} of {status.max_steps:,}" if status.max_steps else "–"),
-        ("Epoch", "–" if progress.epoch is None else f"{progress.epoch:.2f}"),
-        ("Speed", "–" if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
-        ("Time left", format_seconds(progress.eta_seconds) if running else "–"),
-        ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else "–"),
+        ("Step", f"{status.step:,} of {status.max_steps:,}" if status.max_steps else NOT_KNOWN),
+        ("Epoch", NOT_KNOWN if progress.epoch is None else f"{progress.epoch:.2f}"),
+        ("Speed", NOT_KNOWN if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
+        ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
+        ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else NOT_KNOWN),
         ("Computes on", _format_device(status)),
-        ("Memory in use", "–" if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
+        ("Memory in use", NOT_KNOWN if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
     ]
     if progress.gpu_memory_mib is not None:
         facts.append(("GPU", f"{progress.gpu_memory_mib:,} MiB, {progress.gpu_percent} % busy"))
-    return facts
+    # While a run goes on, what is not known yet keeps its place; later it would only be noise.
+    return [(label, value) for label, value in facts if running or value != NOT_KNOWN]
 
 
 def _format_device(status: RunStatus) -> str:
     if not status.device:
-        return "–"
+        return NOT_KNOWN
     return f"{'GPU' if status.device == 'cuda' else status.device.upper()}, {status.precision}"
 
 
@@ -101,21 +104,12 @@ def format_seconds(seconds: float | None) -> str:
     """Say a duration as people do.
 
     >>> format_seconds(3700)
-    '1 h 2 min'
+    '1 h 1 min'
     """
     if seconds is None:
-        return "–"
+        return NOT_KNOWN
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_rest = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes_rest} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def format_summary(summary: RunSummary) -> list[str]:
-    """Return a run's row in the table: run, status, what differs from the preset, best accuracy, time."""
-    different = f"{summary.preset}: {summary.differences}" if summary.differences else summary.preset
-    accuracy = "–" if summary.best_accuracy is None else f"{summary.best_accuracy:.1%}"
-    # By the minute while it runs, so that the table changes rarely.
-    seconds = summary.seconds // 60 * 60 if summary.seconds and summary.state == "running" else summary.seconds
-    return [summary.name, STATE_WORDS[summary.state], different, accuracy, format_seconds(seconds)]

@@ -4,7 +4,6 @@ Nothing about a run is kept here or in a visitor's session but which one is look
 directories anew, so that a page that was closed, reloaded or asleep shows what there is.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,9 +16,10 @@ from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
 from agnews_core.ui.configure_tab import SettingControls, read_config
 from agnews_core.ui.errors import find_problem, toasts
 from agnews_core.ui.events import ACTION, QUIET
-from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure
-from agnews_core.ui.run_status import NOTHING, format_place, format_status, format_summary
+from agnews_core.ui.run_status import NOTHING, format_place, format_status
+from agnews_core.ui.runs_table import format_runs
+from agnews_core.ui.train_view import TrainView, lay_out
 from agnews_core.watching import (
     Snapshot,
     compute_progress,
@@ -32,123 +32,17 @@ from agnews_core.watching import (
     take_snapshot,
 )
 
-WATCH_SECONDS = 1.0  # while a run is active
-IDLE_SECONDS = 4.0  # somebody else may start one
-MAX_COMPARED = 5
-TABLE_HEADERS = ["Run", "Status", "Differs from the preset", "Best accuracy", "Time"]
-NO_POINTS = "Points appear here as soon as training has begun."
 Updates = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class TrainView:
-    """The tab's components that an event reads or changes."""
-
-    plan: gr.Markdown
-    start: gr.Button
-    stop: gr.Button
-    resume: gr.Button
-    stop_question: gr.Group
-    keep: gr.Button
-    discard: gr.Button
-    go_on: gr.Button
-    status: gr.HTML
-    loss: gr.HTML
-    quality: gr.HTML
-    run: gr.Dropdown
-    compared: gr.Dropdown
-    log: gr.Textbox
-    table: gr.Dataframe
-    download: gr.Button
-    saved: gr.DownloadButton
-    delete: gr.Button
-    delete_question: gr.Group
-    delete_text: gr.Markdown
-    really_delete: gr.Button
-    do_not_delete: gr.Button
-    seen: gr.State
-    fast: gr.Timer
-    slow: gr.Timer
-
-    @property
-    def inputs(self) -> list[Any]:
-        """What a refresh reads: the run that is looked at, those laid over it, and what this page has already."""
-        return [self.run, self.compared, self.seen]
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What a refresh may change."""
-        return [
-            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.log, self.table,
-            self.download, self.delete, self.seen, self.fast,
-        ]  # fmt: skip
 
 
 def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
     """Lay out the tab inside the current gr.Tab and wire its events."""
-    parts = {**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs()}
-    timers = {
-        "seen": gr.State({}),
-        "fast": gr.Timer(WATCH_SECONDS, active=False),
-        "slow": gr.Timer(IDLE_SECONDS, active=False),
-    }
-    view = TrainView(**parts, **timers)
+    view = lay_out()
     _wire_refresh(queue, view)
     _wire_start(queue, settings, view)
     _wire_stop(queue, view)
     _wire_runs(queue, view)
     return view
-
-
-def _lay_out_actions() -> dict[str, Any]:
-    parts: dict[str, Any] = {"plan": gr.Markdown("", elem_id="train-plan")}
-    with gr.Row(elem_classes="actions"):
-        parts["start"] = gr.Button("Start training", variant="primary", size="md", elem_id="start")
-        parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
-        parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
-    with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
-        gr.Markdown("**Stop this run after its current step?** Keep the best model so far, or discard it.")
-        with gr.Row(elem_classes="actions"):
-            parts["keep"] = gr.Button("Keep the model so far", variant="primary", size="sm", elem_id="stop-keep")
-            parts["discard"] = gr.Button("Discard it", variant="stop", size="sm", elem_id="stop-discard")
-            parts["go_on"] = gr.Button("Go on training", size="sm", elem_id="stop-cancel")
-    return parts
-
-
-def _lay_out_status() -> dict[str, Any]:
-    parts: dict[str, Any] = {"status": gr.HTML(NOTHING, elem_id="run-status", container=True, padding=True)}
-    with gr.Row(elem_classes="plots"):
-        parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
-        parts["quality"] = build_live_plot(label="Validation accuracy and F1", empty=NO_POINTS, elem_id="quality-plot")
-    with gr.Accordion("Log", open=False):
-        parts["log"] = gr.Textbox(
-            label="The run's log", show_label=False, lines=10, max_lines=10, interactive=False, elem_id="log"
-        )
-    return parts
-
-
-def _lay_out_runs() -> dict[str, Any]:
-    parts: dict[str, Any] = {}
-    with gr.Row():
-        parts["run"] = gr.Dropdown([], label="Run", info="The one that is shown above.", elem_id="run")
-        parts["compared"] = gr.Dropdown(
-            [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", elem_id="compared",
-            info="Lays the curves of other runs over this one's.",
-        )  # fmt: skip
-    parts["table"] = gr.Dataframe(
-        headers=TABLE_HEADERS, label="Runs", interactive=False, wrap=True, elem_id="runs", max_height=360, datatype="str",
-        column_widths=["190px", "130px", "510px", "150px", "120px"],
-    )  # fmt: skip
-    with gr.Row(elem_classes="actions"):
-        parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
-        parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")
-    parts["saved"] = gr.DownloadButton("Save the zip", visible="hidden", elem_id="saved-zip")
-    with gr.Column(visible=False, elem_classes="question", elem_id="delete-question") as parts["delete_question"]:
-        parts["delete_text"] = gr.Markdown()
-        with gr.Row(elem_classes="actions"):
-            parts["really_delete"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="really-delete")
-            parts["do_not_delete"] = gr.Button("Keep it", size="sm")
-    return parts
 
 
 def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
@@ -205,7 +99,7 @@ def _point_at(queue: JobQueue, view: TrainView, name: str) -> Updates:
 
 def _show_nothing(view: TrainView) -> Updates:
     off = gr.Button(interactive=False)
-    empty: Updates = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: []}
+    empty: Updates = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: ""}
     buttons = dict.fromkeys((view.stop, view.resume, view.download, view.delete), off)
     no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[])}
     return {**empty, **buttons, **no_run, view.seen: {}, view.fast: gr.Timer(active=False)}
@@ -242,12 +136,12 @@ def _show_runs(
     queue: JobQueue, view: TrainView, given_and_shown: tuple[str | None, str], *, compared: list[str], seen: Updates
 ) -> Updates:
     given, name = given_and_shown
-    rows = [format_summary(summary) for summary in summarize_runs(queue.runs_dir)]
-    names = [row[0] for row in rows]
+    summaries = summarize_runs(queue.runs_dir)
+    names, table = [summary.name for summary in summaries], format_runs(summaries, shown=name)
     updates: Updates = {}
-    if seen.get("table") != rows:
-        seen["table"] = rows
-        updates[view.table] = rows
+    if seen.get("table") != hash(table):
+        seen["table"] = hash(table)
+        updates[view.table] = table
     if seen.get("names") != [names, name]:
         seen["names"] = [names, name]
         # A visitor's choice is left alone: it may have changed since this refresh set out.
@@ -298,8 +192,8 @@ def _wire_stop(queue: JobQueue, view: TrainView) -> None:
 
 
 def _wire_runs(queue: JobQueue, view: TrainView) -> None:
-    def choose(event: gr.SelectData) -> Updates:
-        return _point_at(queue, view, event.row_value[0])
+    def choose(event: gr.EventData) -> Updates:
+        return _point_at(queue, view, str(event.run))
 
     def pack(name: str | None) -> gr.DownloadButton:
         return gr.DownloadButton(value=write_model_zip(find_run(queue.runs_dir, name or "")))

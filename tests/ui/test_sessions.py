@@ -16,7 +16,7 @@ def test_of_twenty_visitors_all_are_answered_and_those_who_watch_see_the_run_sta
     choose_tab(first, "Train")
     first.get_by_role("button", name="Start training").click()
     for visitor in watching:
-        wait_for_state(visitor, "Training")
+        wait_for_state(visitor, "Running")
     for visitor in busy:
         wait_for(visitor, lambda page=visitor: page.locator("#trainable").count() == 1)
     began = time.monotonic()

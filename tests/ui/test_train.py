@@ -28,13 +28,13 @@ def test_a_person_trains_watches_reloads_stops_and_keeps_the_model(app, visit, t
     page = visit(app)
     start(page, **tiny)
     wait_for(page, lambda: count_points(page, "loss-plot") > 5 and count_points(page, "quality-plot") > 0, seconds=90)
-    assert page.locator("#run-status .state").inner_text() == "Training"
+    assert page.locator("#run-status .state").inner_text() == "Running"
     seen = count_points(page, "loss-plot")
 
     page.reload()
     choose_tab(page, "Train")
     wait_for(page, lambda: count_points(page, "loss-plot") >= seen and count_points(page, "quality-plot") > 0)
-    assert page.locator("#run-status .state").inner_text() == "Training"
+    assert page.locator("#run-status .state").inner_text() == "Running"
 
     page.locator("#stop").click()
     page.get_by_role("button", name="Keep the model so far").click()
@@ -49,7 +49,7 @@ def test_a_person_trains_watches_reloads_stops_and_keeps_the_model(app, visit, t
 def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app, visit, tiny):
     first, second = visit(app), visit(app)
     start(first, **tiny)
-    wait_for_state(first, "Training")
+    wait_for_state(first, "Running")
     start(second, **tiny)
     wait_for_state(second, "Queued")
     assert "number 2 in line: 1 run is ahead of it" in second.locator("#run-status").inner_text()
@@ -57,7 +57,7 @@ def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app,
     first.locator("#stop").click()
     first.get_by_role("button", name="Discard it").click()
     wait_for_state(first, "Stopped")
-    wait_for_state(second, "Training")
+    wait_for_state(second, "Running")
     newest, older = list_runs(app.runs_dir)
     assert not older.adapter_dir.exists()
     second.locator("#stop").click()
@@ -113,7 +113,7 @@ def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, 
     page = visit(app)
     for _ in range(2):
         start(page, **{**tiny, "max_steps": 12})
-        wait_for_state(page, "Training")
+        wait_for_state(page, "Running")
         wait_for_state(page, "Finished")
     older, _ = sorted(run.name for run in list_runs(app.runs_dir))
     page.locator("#compared input").click()

@@ -1,0 +1,118 @@
+"""What the tab Train is made of: its components, laid out. What they do is in `train_tab`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.run_status import NOTHING
+from agnews_core.ui.runs_table import build_runs_table
+
+WATCH_SECONDS = 1.0  # while a run is active
+IDLE_SECONDS = 4.0  # somebody else may start one
+MAX_COMPARED = 5
+NO_POINTS = "Points appear here as soon as training has begun."
+
+
+@dataclass(frozen=True)
+class TrainView:
+    """The tab's components that an event reads or changes."""
+
+    plan: gr.Markdown
+    start: gr.Button
+    stop: gr.Button
+    resume: gr.Button
+    stop_question: gr.Group
+    keep: gr.Button
+    discard: gr.Button
+    go_on: gr.Button
+    status: gr.HTML
+    loss: gr.HTML
+    quality: gr.HTML
+    run: gr.Dropdown
+    compared: gr.Dropdown
+    log: gr.Textbox
+    table: gr.HTML
+    download: gr.Button
+    saved: gr.DownloadButton
+    delete: gr.Button
+    delete_question: gr.Group
+    delete_text: gr.Markdown
+    really_delete: gr.Button
+    do_not_delete: gr.Button
+    seen: gr.State
+    fast: gr.Timer
+    slow: gr.Timer
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What a refresh reads: the run that is looked at, those laid over it, and what this page has already."""
+        return [self.run, self.compared, self.seen]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a refresh may change."""
+        return [
+            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.log, self.table,
+            self.download, self.delete, self.seen, self.fast,
+        ]  # fmt: skip
+
+
+def lay_out() -> TrainView:
+    """Lay the components out inside the current gr.Tab."""
+    timers = {
+        "seen": gr.State({}),
+        "fast": gr.Timer(WATCH_SECONDS, active=False),
+        "slow": gr.Timer(IDLE_SECONDS, active=False),
+    }
+    return TrainView(**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs(), **timers)
+
+
+def _lay_out_actions() -> dict[str, Any]:
+    parts: dict[str, Any] = {"plan": gr.Markdown("", elem_id="train-plan")}
+    with gr.Row(elem_classes="actions"):
+        parts["start"] = gr.Button("Start training", variant="primary", size="md", elem_id="start")
+        parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
+        parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
+    with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
+        gr.Markdown("**Stop this run after its current step?** Keep the best model so far, or discard it.")
+        with gr.Row(elem_classes="actions"):
+            parts["keep"] = gr.Button("Keep the model so far", variant="primary", size="sm", elem_id="stop-keep")
+            parts["discard"] = gr.Button("Discard it", variant="stop", size="sm", elem_id="stop-discard")
+            parts["go_on"] = gr.Button("Go on training", size="sm", elem_id="stop-cancel")
+    return parts
+
+
+def _lay_out_status() -> dict[str, Any]:
+    parts: dict[str, Any] = {"status": gr.HTML(NOTHING, elem_id="run-status", container=True, padding=True)}
+    with gr.Row(elem_classes="plots"):
+        parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
+        parts["quality"] = build_live_plot(label="Validation accuracy and F1", empty=NO_POINTS, elem_id="quality-plot")
+    with gr.Accordion("Log", open=False):
+        parts["log"] = gr.Textbox(
+            label="The run's log", show_label=False, lines=10, max_lines=10, interactive=False, elem_id="log"
+        )
+    return parts
+
+
+def _lay_out_runs() -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    with gr.Row():
+        parts["run"] = gr.Dropdown([], label="Run", info="The one that is shown above.", min_width=300, elem_id="run")
+        parts["compared"] = gr.Dropdown(
+            [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", min_width=300, elem_id="compared",
+            info="Lays the curves of other runs over this one's.",
+        )  # fmt: skip
+    gr.Markdown("### All runs")
+    parts["table"] = build_runs_table()
+    with gr.Row(elem_classes="actions"):
+        parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
+        parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")
+    parts["saved"] = gr.DownloadButton("Save the zip", visible="hidden", elem_id="saved-zip")
+    with gr.Column(visible=False, elem_classes="question", elem_id="delete-question") as parts["delete_question"]:
+        parts["delete_text"] = gr.Markdown()
+        with gr.Row(elem_classes="actions"):
+            parts["really_delete"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="really-delete")
+            parts["do_not_delete"] = gr.Button("Keep it", size="sm")
+    return parts
