@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "agnews_core"
 
-# An import goes to a smaller number or stays in its own; `pickle_x` and `upload_x` are parts of pickles and uploads.
+# An import goes to a smaller number or stays in its own.
 LEVELS = {
     "errors": 0,
     "config": 1,
@@ -78,11 +78,10 @@ def read_arrows() -> dict[str, set[str]]:
 def find_part(module: str) -> str:
     """Return the part of the drawing a module belongs to.
 
-    >>> find_part("agnews_core.ui.plots"), find_part("agnews_core.pickle_arrow")
-    ('ui', 'pickles')
+    >>> find_part("agnews_core.ui.plots"), find_part("agnews_core.errors")
+    ('ui', 'errors')
     """
-    part = module.split(".")[1] if "." in module else ""
-    return {"pickle": "pickles", "upload": "uploads"}.get(part.partition("_")[0], part)
+    return module.split(".")[1] if "." in module else ""
 
 
 def reach(module: str) -> set[str]:
@@ -137,7 +136,7 @@ def test_uploads_know_nothing_of_models():
         if find_part(name) in {"uploads", "pickles"}
         for target in reach(name)
     }
-    assert known <= {"", "errors", "uploads", "pickles", "compression", "process_limits", "text_columns"}
+    assert known <= {"", "errors", "uploads", "pickles", "compression", "text_columns"}
 
 
 def test_the_command_line_and_the_page_do_not_know_each_other():
@@ -155,7 +154,7 @@ def test_the_core_never_imports_gradio():
     assert {find_part(module) for module in knowing} <= {"ui"}
 
 
-def test_only_the_pickle_modules_import_anything_that_unpickles():
+def test_only_pickles_imports_anything_that_unpickles():
     knowing = {
         module
         for module, path in find_modules().items()
