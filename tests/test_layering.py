@@ -23,6 +23,7 @@ LEVELS = {
     "runs": 2,
     "uploads": 2,
     "model": 3,
+    "adapters": 4,
     "evaluation": 4,
     "trunk": 4,
     "inference": 5,
