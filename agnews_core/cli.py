@@ -30,8 +30,8 @@ from agnews_core.runs import (
     find_run,
     find_runs_dir,
     list_runs,
-    write_whole,
 )
+from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from agnews_core.inference import Classifier

@@ -30,8 +30,9 @@ from agnews_core.evaluation import compute_calibration_error, compute_report, re
 from agnews_core.evaluation_files import Evaluated, write_evaluated
 from agnews_core.model import Plan, build_model, plan, read_plan
 from agnews_core.predictions import build_table, read_probabilities
-from agnews_core.runs import Phase, Run, now, write_whole
+from agnews_core.runs import Phase, Run, now
 from agnews_core.trainer import NewsTrainer, build_trainer
+from agnews_core.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

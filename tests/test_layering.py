@@ -21,6 +21,7 @@ LEVELS = {
     "data": 2,
     "devices": 2,
     "runs": 2,
+    "whole_files": 0,
     "uploads": 2,
     "model": 3,
     "adapters": 4,
