@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_core.backbones import download_snapshot, find_folder, find_in_hub_cache, hub_answers
+from agnews_core.backbones import find_folder
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
+from agnews_core.hub import download_snapshot, find_in_hub_cache, hub_answers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import huggingface_hub
 import pandas as pd
 import pytest
 
-from agnews_core import backbones, data
+from agnews_core import data, hub
 from agnews_core.backbones import load_backbone, load_tokenizer
 from agnews_core.config import TrainConfig
 from agnews_core.data import HUB_DATASET, LABELS, SAMPLE_DIR, encode, find_news, load_news, read_table, tokenize
@@ -266,7 +266,7 @@ def hub_news(tmp_path, monkeypatch) -> Path:
         return str(tmp_path / "hub")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for module in (backbones, data):
+    for module in (hub, data):
         monkeypatch.setattr(module, "hub_answers", lambda: True)
     return tmp_path / "hub"
 
@@ -281,7 +281,7 @@ def test_news_comes_from_the_hub_where_it_answers(hub_news, name):
 def test_a_download_of_news_that_was_cut_off_does_not_count_as_cached(hub_news, monkeypatch):
     (hub_news / "data" / "test-00000-of-00001.parquet").unlink()
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(hub_news))
-    assert backbones.find_in_hub_cache(HUB_DATASET, repo_type="dataset") is None
+    assert hub.find_in_hub_cache(HUB_DATASET, repo_type="dataset") is None
 
 
 def test_auto_says_when_the_hub_answers_but_the_news_cannot_be_downloaded(monkeypatch):
@@ -289,7 +289,7 @@ def test_auto_says_when_the_hub_answers_but_the_news_cannot_be_downloaded(monkey
         raise huggingface_hub.errors.LocalEntryNotFoundError("x") if local_files_only else OSError(28, "No space left")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for module in (backbones, data):
+    for module in (hub, data):
         monkeypatch.setattr(module, "hub_answers", lambda: True)
     assert find_news("auto").reason == "The news is the bundled sample, since AG News could not be downloaded."
 

@@ -17,6 +17,7 @@ LEVELS = {
     "errors": 0,
     "config": 1,
     "pickles": 1,
+    "hub": 1,
     "backbones": 2,
     "data": 2,
     "devices": 2,
