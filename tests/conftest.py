@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agnews_core import hub
-from agnews_core.data import SAMPLE_DIR
+from agnews_core.news_sources import SAMPLE_DIR
 
 # Tests that want the hub say so; no other may wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -19,6 +19,7 @@ LEVELS = {
     "pickles": 1,
     "hub": 1,
     "backbones": 2,
+    "news_sources": 2,
     "data": 2,
     "devices": 2,
     "runs": 2,
@@ -103,7 +104,7 @@ def test_imports_are_read_wherever_they_stand():
 
 
 def test_the_arrows_are_found():
-    assert {"agnews_core.config", "agnews_core.errors", "agnews_core.backbones"} <= read_arrows()["agnews_core.data"]
+    assert {"agnews_core.config", "agnews_core.errors", "agnews_core.news_sources"} <= read_arrows()["agnews_core.data"]
 
 
 def test_every_arrow_points_down():
