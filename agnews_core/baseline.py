@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agnews_core.runs import write_whole
+from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

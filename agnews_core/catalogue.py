@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agnews_core.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.backbones import BUNDLED_BACKBONE
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation_files import REPORT
 from agnews_core.libraries import import_libraries
-from agnews_core.model import ADAPTER_INFO, read_adapter_info
 from agnews_core.runs import Run, RunStatus, list_runs
 
 if TYPE_CHECKING:

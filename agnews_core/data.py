@@ -1,19 +1,18 @@
-"""Where news comes from (a folder, the hub, the bundled sample), how it is checked and split, and how it is tokenised.
+"""How a folder of news is read, checked and split, and how texts are tokenised.
 
-Whatever the source, it ends as a folder with a train file, read the same way. Rows that cannot be used are counted and said,
-never dropped in silence. It does not know models beyond the tokenizer it is handed.
+Rows that cannot be used are counted and said, never dropped in silence. It does not know models beyond the tokenizer it is
+handed, nor where news comes from beyond the folder that `news_sources` finds.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_core.backbones import download_snapshot, find_folder, find_in_hub_cache, hub_answers
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
+from agnews_core.news_sources import NewsFolder, find_news
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
-HUB_DATASET = "fancyzhx/ag_news"
-SAMPLE_DIR = Path(__file__).parent.parent / "assets" / "sample"
-SAMPLE_SOURCE = "sample (bundled with this program)"
 VALIDATION_SHARE = 0.1
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 
@@ -62,23 +58,6 @@ class DataCounts:
         middle = f"; left out: {', '.join(left_out)}" if left_out else ""
         split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
         return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."
-
-
-@dataclass(frozen=True)
-class NewsFolder:
-    """Where news was found.
-
-    Attributes:
-        path: Holds the files.
-        data: A `--data` value that finds the same again from anywhere.
-        source: Where it was found, in words; the same words each time the same is found.
-        reason: Why this news, where it stands in for other news; else "".
-    """
-
-    path: Path
-    data: str
-    source: str
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,53 +101,6 @@ def load_news(config: TrainConfig) -> News:
     return News(
         folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts
     )
-
-
-def find_news(data: str) -> NewsFolder:
-    """Turn a `--data` value into a folder on this machine.
-
-    Raises:
-        DataError: There is no such folder, or the hub was asked for and cannot be reached.
-    """
-    if data == "auto":
-        return _find_default()
-    if data == "sample":
-        return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE)
-    if data == "hub":
-        path = _find_on_hub()
-        if path is None:
-            raise DataError(
-                f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, give a "
-                "folder with --data, or use --data sample."
-            )
-        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
-    return _find_folder(data)
-
-
-def _find_folder(name: str, *, named_by: str = "") -> NewsFolder:
-    path = find_folder(name)
-    if path is None:
-        raise DataError(
-            f"There is no news folder {name}{named_by}; give a folder that holds train.csv, .jsonl or .parquet."
-        )
-    path = path.resolve()
-    return NewsFolder(path, str(path), f"folder {path}")
-
-
-def _find_default() -> NewsFolder:
-    named = os.environ.get("AGNEWS_DATA_DIR")
-    if named:
-        return _find_folder(named, named_by=" (AGNEWS_DATA_DIR)")
-    path = _find_on_hub()
-    if path is not None:
-        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
-    why = "AG News could not be downloaded" if hub_answers() else "the hub, where AG News is, does not answer"
-    return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE, f"The news is the bundled sample, since {why}.")
-
-
-def _find_on_hub() -> Path | None:
-    cached = find_in_hub_cache(HUB_DATASET, repo_type="dataset")
-    return cached or download_snapshot(HUB_DATASET, repo_type="dataset", allow_patterns=["*.parquet"])
 
 
 def _read_split(folder: Path, split: str) -> "pd.DataFrame":

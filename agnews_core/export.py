@@ -14,11 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_core.baseline import read_baseline, write_baseline
-from agnews_core.downloads import choose_download_path
-from agnews_core.errors import RunError
-from agnews_core.evaluation_files import REPORT, read_report
-from agnews_core.model import (
+from agnews_core.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_INFO,
     ADAPTER_WEIGHTS,
@@ -26,7 +22,12 @@ from agnews_core.model import (
     read_adapter_info,
     write_adapter_info,
 )
-from agnews_core.runs import Run, RunStatus, write_whole
+from agnews_core.baseline import read_baseline, write_baseline
+from agnews_core.downloads import choose_download_path
+from agnews_core.errors import RunError
+from agnews_core.evaluation_files import REPORT, read_report
+from agnews_core.runs import Run, RunStatus
+from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from agnews_core.evaluation import EvaluationReport

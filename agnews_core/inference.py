@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from agnews_core.adapters import AdapterInfo, LoadedModel, load_model
 from agnews_core.backbones import load_tokenizer
 from agnews_core.calibration import apply_temperature
 from agnews_core.config import TrainConfig
 from agnews_core.data import LABELS, encode, load_news
 from agnews_core.devices import choose_device
 from agnews_core.errors import DataError
-from agnews_core.evaluation import EvaluationReport, compute_report
+from agnews_core.evaluation import compute_report
 from agnews_core.evaluation_files import Evaluated
-from agnews_core.model import AdapterInfo, LoadedModel, load_model
 from agnews_core.predictions import Prediction, Progress, build_table, read_probabilities
 
 SLICE_TEXTS = 512  # between two reports of progress; a second or two of work
@@ -45,7 +45,7 @@ class Classifier:
 
     @classmethod
     def load(cls, adapter_dir: Path, *, backbone_name: str | None = None) -> Self:
-        """Load an adapter as `model.load_model` does, with its errors."""
+        """Load an adapter as `adapters.load_model` does, with its errors."""
         return cls(load_model(adapter_dir, backbone_name=backbone_name))
 
     def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
@@ -134,7 +134,7 @@ def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Pro
     return build_table(texts, np.concatenate(slices))
 
 
-def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> EvaluationReport:
+def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Evaluated:
     """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
     with tqdm(unit="text", file=sys.stderr) as bar:
 
@@ -142,7 +142,7 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
             bar.total = n_total
             bar.update(n_done - bar.n)
 
-        return evaluate_split(classifier, config, split=split, on_progress=show).report
+        return evaluate_split(classifier, config, split=split, on_progress=show)
 
 
 def evaluate_split(

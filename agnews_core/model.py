@@ -1,4 +1,4 @@
-"""Backbone + LoRA = the model that is trained; what a config comes to (`plan`); an adapter on disk made a model again.
+"""Backbone + LoRA = the model that is trained, and what a config comes to (`plan`). It knows nothing of saved models.
 
 PEFT matches a `rank_pattern` key against the *end* of a module's name, so that a key such as "8" matches nothing and every
 layer silently gets the default rank. The patterns here match whole names, and the ranks are read back from the built modules
@@ -10,27 +10,13 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from agnews_core.backbones import (
-    HUB_IDS,
-    Backbone,
-    choose_name,
-    compute_fingerprint,
-    load_backbone,
-    load_backbone_config,
-)
+from agnews_core.backbones import Backbone, choose_name, load_backbone_config
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.data import LABELS
 from agnews_core.errors import CheckpointError, ConfigError
-from agnews_core.runs import write_whole
 
-ADAPTER_INFO = "agnews.json"
-ADAPTER_CONFIG = "adapter_config.json"  # PEFT's own
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 
 
@@ -51,29 +37,13 @@ class Plan:
         return {**asdict(self), "layer_ranks": {str(layer): r for layer, r in self.layer_ranks.items()}}
 
 
-class AdapterInfo(BaseModel):
-    """What an adapter folder says of itself in agnews.json: all that is needed to build its model again."""
+class LoraSettings(Protocol):
+    """What decides which LoRA is built, whether a config says it or a saved adapter."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    backbone: str = Field(min_length=1)
-    backbone_fingerprint: str
     layer_ranks: LayerRanks
     target_modules: ModuleNames
-    lora_alpha: float = Field(gt=0, le=4096)
+    lora_alpha: float
     lora_scaling: LoraScaling
-    max_length: int = Field(ge=8, le=512)
-    labels: tuple[str, ...] = LABELS
-    temperature: float = Field(default=1.0, gt=0, le=100)  # logits are divided by it; see `calibration`
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model ready to classify: the adapter merged into its backbone, in evaluation mode."""
-
-    model: Any
-    backbone: Backbone
-    info: AdapterInfo
 
 
 def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dict[int, int]:
@@ -99,7 +69,7 @@ def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dic
     return {layer: r for layer, r in sorted(resolved.items()) if r}
 
 
-def build_lora_config(settings: TrainConfig | AdapterInfo, *, n_layers: int) -> Any:
+def build_lora_config(settings: LoraSettings, *, n_layers: int) -> Any:
     """Build the peft.LoraConfig that gives each layer exactly its rank.
 
     The default rank and alpha are those of the largest layer; every other layer is named in the patterns.
@@ -115,7 +85,7 @@ def build_lora_config(settings: TrainConfig | AdapterInfo, *, n_layers: int) -> 
         task_type=TaskType.SEQ_CLS,
         r=r_max,
         lora_alpha=settings.lora_alpha,
-        lora_dropout=getattr(settings, "lora_dropout", 0.0),
+        lora_dropout=settings.lora_dropout if isinstance(settings, TrainConfig) else 0.0,  # only training drops out
         use_rslora=settings.lora_scaling == "rslora",
         target_modules=rf".*\.layer\.({layers})\.(.*\.)?({modules})",
         rank_pattern={_layer_pattern(layer): r for layer, r in ranks.items()},
@@ -223,7 +193,7 @@ def _with_labels(backbone_config: Any) -> Any:
     return backbone_config
 
 
-def _add_lora(bare: Any, settings: TrainConfig | AdapterInfo) -> Any:
+def _add_lora(bare: Any, settings: LoraSettings) -> Any:
     from peft import get_peft_model
 
     n_layers = bare.config.num_hidden_layers
@@ -235,7 +205,7 @@ def _add_lora(bare: Any, settings: TrainConfig | AdapterInfo) -> Any:
         return get_peft_model(bare, lora_config)
 
 
-def _check_targets(bare: Any, settings: TrainConfig | AdapterInfo, n_layers: int) -> None:
+def _check_targets(bare: Any, settings: LoraSettings, n_layers: int) -> None:
     """Refuse a target that names no module, before PEFT builds anything around the others."""
     names = [
         name for name, module in bare.named_modules() if _LAYER.search(f"{name}.") and hasattr(module, "in_features")
@@ -265,7 +235,17 @@ def build_model(config: TrainConfig, backbone: Backbone) -> Any:
     import torch
 
     torch.manual_seed(config.seed)
-    return _add_lora(_load_bare(backbone), config)
+    return load_with_lora(backbone, config)
+
+
+def load_with_lora(backbone: Backbone, settings: LoraSettings) -> Any:
+    """Load a backbone's weights and add LoRA and a head whose own weights are still to be trained, or to be loaded.
+
+    Raises:
+        ConfigError: As `plan`.
+        CheckpointError: The weights cannot be read.
+    """
+    return _add_lora(_load_bare(backbone), settings)
 
 
 def _load_bare(backbone: Backbone) -> Any:
@@ -301,114 +281,3 @@ def quiet_loading() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: Backbone) -> AdapterInfo:
-    """Write LoRA and head as safetensors, PEFT's own config, and agnews.json, all of which `load_model` reads back."""
-    info = AdapterInfo(
-        backbone=backbone.name,
-        backbone_fingerprint=compute_fingerprint(backbone),
-        layer_ranks=read_layer_ranks(model),
-        target_modules=config.target_modules,
-        lora_alpha=config.lora_alpha,
-        lora_scaling=config.lora_scaling,
-        max_length=config.max_length,
-    )
-    # For PEFT, and for whoever reads the folder elsewhere: a name that means something there, not this machine's folder.
-    model.peft_config["default"].base_model_name_or_path = HUB_IDS.get(backbone.name, backbone.name)
-    # "auto" would ask the hub whether the vocabulary has grown; it has not.
-    model.save_pretrained(adapter_dir, safe_serialization=True, save_embedding_layers=False)
-    write_whole(adapter_dir / "README.md", describe_adapter(info))
-    write_adapter_info(info, adapter_dir)
-    return info
-
-
-def describe_adapter(info: AdapterInfo) -> str:
-    """Write the model card, in place of PEFT's empty form."""
-    ranks = ", ".join(f"{r} on layer {layer}" for layer, r in info.layer_ranks.items())
-    return f"""---
-base_model: {HUB_IDS.get(info.backbone, info.backbone)}
-library_name: peft
-pipeline_tag: text-classification
-tags: [lora, text-classification]
----
-
-# LoRA adapter of {info.backbone} for AG News
-
-Sorts short English news into {", ".join(info.labels)}. LoRA ranks: {ranks}, on {", ".join(info.target_modules)};
-the classification head is trained in full. Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
-needed to build the model again.
-"""
-
-
-def write_adapter_info(info: AdapterInfo, adapter_dir: Path) -> None:
-    """Write or replace agnews.json."""
-    write_whole(adapter_dir / ADAPTER_INFO, info.model_dump_json(indent=2) + "\n")
-
-
-def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
-    """Read what an adapter folder says of itself.
-
-    Raises:
-        CheckpointError: The folder is no adapter of this program.
-    """
-    path = adapter_dir / ADAPTER_INFO
-    try:
-        info = AdapterInfo.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(
-            f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing)."
-        ) from error
-    except ValidationError as error:
-        raise CheckpointError(f"{path} does not describe an adapter: {error.errors()[0]['msg']}.") from error
-    if info.labels != LABELS:
-        raise CheckpointError(f"The adapter in {adapter_dir} has other classes than {', '.join(LABELS)}.")
-    return info
-
-
-def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> LoadedModel:
-    """Build the model of a saved adapter and merge the LoRA weights into it.
-
-    Nothing but numbers is taken from the folder: the LoRA layout comes from agnews.json, checked, and the weights from
-    safetensors; PEFT's adapter_config.json, which can name modules to import, is not read.
-
-    Args:
-        adapter_dir: Written by `save_adapter`.
-        backbone_name: Where the backbone is now, if it is not where it was when the adapter was trained.
-
-    Raises:
-        CheckpointError: The folder is no adapter, its backbone cannot be had, or it was trained on another one.
-    """
-    info = read_adapter_info(adapter_dir)
-    backbone = load_backbone(backbone_name or info.backbone)
-    if compute_fingerprint(backbone) != info.backbone_fingerprint:
-        raise CheckpointError(
-            f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
-            f"{backbone.name} in {backbone.folder}; give the backbone it was trained on with --backbone."
-        )
-    try:
-        model = _add_lora(_load_bare(backbone), info)
-    except ConfigError as error:
-        raise CheckpointError(f"The adapter in {adapter_dir} does not fit its backbone: {error}") from error
-    _load_weights(model, adapter_dir / ADAPTER_WEIGHTS)
-    return LoadedModel(model.merge_and_unload().eval(), backbone, info)
-
-
-def _load_weights(model: Any, path: Path) -> None:
-    """Fill LoRA and head from a file that must hold exactly these tensors in these shapes."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"The adapter's weights {path} are missing or damaged.") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if wanted != found:
-        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise CheckpointError(
-            f"The adapter's weights {path} do not fit its backbone: {len(odd)} tensors differ, first {odd[0]}."
-        )
-    set_peft_model_state_dict(model, state)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 
+from agnews_core.adapters import ADAPTER_WEIGHTS, save_adapter, write_adapter_info
 from agnews_core.backbones import Backbone, load_backbone, load_tokenizer
 from agnews_core.calibration import apply_temperature, compute_calibration_error, fit_temperature
 from agnews_core.config import TrainConfig
@@ -28,10 +29,11 @@ from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation import compute_report, read_versions
 from agnews_core.evaluation_files import REPORT, Evaluated, write_evaluated
-from agnews_core.model import ADAPTER_WEIGHTS, Plan, build_model, plan, read_plan, save_adapter, write_adapter_info
+from agnews_core.model import Plan, build_model, plan, read_plan
 from agnews_core.predictions import build_table, read_probabilities
-from agnews_core.runs import Phase, Run, now, write_whole
+from agnews_core.runs import Phase, Run, now
 from agnews_core.trainer import NewsTrainer, build_trainer
+from agnews_core.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

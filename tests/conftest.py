@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agnews_core import backbones
-from agnews_core.data import SAMPLE_DIR
+from agnews_core import hub
+from agnews_core.news_sources import SAMPLE_DIR
 
 # Tests that want the hub say so; no other may wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,9 +23,9 @@ def read_sample(split: str) -> list[dict]:
 
 @pytest.fixture(autouse=True)
 def _forget_what_the_hub_said():
-    backbones.hub_answers.cache_clear()
+    hub.hub_answers.cache_clear()
     yield
-    backbones.hub_answers.cache_clear()
+    hub.hub_answers.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agnews_core.errors import DataError
 from agnews_core.pickles import read_texts
-from agnews_core.process_limits import limit_process
+from agnews_core.uploads.process_limits import limit_process
 from tests.hostile_pickles import build
 
 MAX_SEED_FILE_BYTES = 100_000

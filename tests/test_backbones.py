@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import huggingface_hub
@@ -19,13 +17,12 @@ from agnews_core.backbones import (
     Backbone,
     choose_name,
     compute_fingerprint,
-    find_in_hub_cache,
-    hub_answers,
     load_backbone,
     load_backbone_config,
     load_tokenizer,
 )
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.hub import find_in_hub_cache
 
 
 @pytest.fixture
@@ -49,7 +46,8 @@ def hub(monkeypatch):
 
     fake = Hub()
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
-    monkeypatch.setattr(backbones, "hub_answers", lambda: True)
+    for module in ("hub", "backbones"):
+        monkeypatch.setattr(f"agnews_core.{module}.hub_answers", lambda: True)
     return fake
 
 
@@ -284,51 +282,3 @@ def test_other_weights_have_another_fingerprint(tmp_path, tiny_backbone):
 def test_the_fingerprint_does_not_depend_on_where_the_folder_is(tmp_path, tiny_backbone):
     moved = Path(shutil.copytree(tiny_backbone, tmp_path / "moved"))
     assert compute_fingerprint(load_backbone(str(moved))) == compute_fingerprint(load_backbone(str(tiny_backbone)))
-
-
-def test_a_hub_that_hangs_is_given_up_on_once(monkeypatch):
-    import httpx
-
-    asked, release = [], threading.Event()
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr(backbones, "HUB_TIMEOUT_SECONDS", 0.2)
-
-    def hang(*args, **kwargs):
-        asked.append(args)
-        release.wait(20)
-        return httpx.Response(200)
-
-    monkeypatch.setattr(httpx, "head", hang)
-    began = time.monotonic()
-    assert [hub_answers(), hub_answers()] == [False, False]
-    assert time.monotonic() - began < 5
-    assert len(asked) == 1
-    release.set()
-
-
-@pytest.mark.parametrize(("status", "answers"), [(200, True), (302, True), (401, True), (503, False)])
-def test_a_hub_that_answers_with_its_own_failure_does_not_count(monkeypatch, status, answers):
-    import httpx
-
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr(httpx, "head", lambda *args, **kwargs: httpx.Response(status))
-    assert hub_answers() is answers
-
-
-@pytest.mark.parametrize("setting", ["HTTPS_PROXY", "ALL_PROXY"])
-@pytest.mark.parametrize("proxy", ["nonsense://x", "socks5://127.0.0.1:9", "http://[", "http://127.0.0.1:9"])
-def test_a_proxy_that_cannot_be_used_reads_as_no_hub(monkeypatch, setting, proxy):
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setenv(setting, proxy)
-    assert hub_answers() is False
-
-
-def test_the_time_limit_for_the_hub_is_three_seconds():
-    assert backbones.HUB_TIMEOUT_SECONDS <= 3
-
-
-def test_offline_mode_asks_nobody(monkeypatch):
-    import httpx
-
-    monkeypatch.setattr(httpx, "head", lambda *args, **kwargs: pytest.fail("asked the hub"))
-    assert hub_answers() is False

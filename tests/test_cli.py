@@ -107,6 +107,34 @@ def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
     assert out.startswith("20 test texts from folder ")
 
 
+def test_an_evaluation_with_a_baseline_is_kept_with_its_run_and_exported(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "copy")
+    where = ["--runs-dir", tmp_path / "runs"]
+    status, out, _ = _run(capsys, "evaluate", *where, "--run", "copy", "--baseline")
+    assert status == 0
+    assert "TF-IDF and logistic regression, trained on 144 texts: accuracy " in out
+    _, _, err = _run(capsys, "runs", *where, "--export", "copy", tmp_path / "out")
+    assert f"The model of run copy is in {tmp_path / 'out'}." in err
+    assert json.loads((tmp_path / "out" / "baseline-validation.json").read_text())["n"] == 16
+    assert (
+        _run(
+            capsys,
+            "classify",
+            "A text",
+            "--adapter",
+            tmp_path / "out",
+            "--backbone",
+            trained_run.read_config().backbone,
+        )[0]
+        == 0
+    )
+
+
+def test_a_baseline_needs_a_run(capsys, trained_run):
+    said = _fails(capsys, "evaluate", "--adapter", trained_run.adapter_dir, "--baseline")
+    assert "--baseline is kept with a run and trained on its texts; name a run" in said
+
+
 def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
     status, out, _ = _run(
         capsys, "classify", "First text", "Second", "--adapter", trained_run.adapter_dir, "--json"

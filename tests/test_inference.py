@@ -66,14 +66,14 @@ def test_evaluating_the_validation_split_gives_the_report_of_training_again(clas
     import json
 
     trained = json.loads((trained_run.path / "report.json").read_text())
-    report = evaluate(classifier, trained_run.read_resolved_config(), split="validation")
+    report = evaluate(classifier, trained_run.read_resolved_config(), split="validation").report
     # Training measures in its own precision (bf16 where the CPU has it), so that a text on the border may turn over.
     assert report.n == trained["n"]
     assert abs(report.accuracy - trained["accuracy"]) <= 1 / report.n
 
 
 def test_the_test_split_is_the_test_file(classifier, trained_run):
-    report = evaluate(classifier, trained_run.read_resolved_config(), split="test")
+    report = evaluate(classifier, trained_run.read_resolved_config(), split="test").report
     assert (report.n, report.split) == (40, "test")
 
 

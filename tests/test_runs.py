@@ -1,7 +1,6 @@
 """Runs: a directory that tells the truth whatever happens to the process that writes it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from agnews_core import runs
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.runs import (
@@ -21,8 +19,9 @@ from agnews_core.runs import (
     find_run,
     find_runs_dir,
     list_runs,
-    write_whole,
 )
+from agnews_core.runs import folder as runs_folder
+from agnews_core.runs import run as one_run
 
 ROOT = Path(__file__).parent.parent
 OWNER = """
@@ -114,7 +113,7 @@ def test_a_full_disk_leaves_no_half_run(tmp_path, monkeypatch):
     def write(path, text):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "write_whole", write)
+    monkeypatch.setattr(runs_folder, "write_whole", write)
     with pytest.raises(RunError, match="cannot be written: No space left on device; choose another"):
         create_run(tmp_path, TrainConfig(), name="first")
     assert not (tmp_path / "first").exists()
@@ -153,20 +152,6 @@ def test_status_is_replaced_whole_while_it_is_read(run):
     stop.set()
     reader.join()
     assert torn == []
-
-
-def test_a_failed_write_leaves_the_old_text_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "status.json"
-    write_whole(path, "old")
-
-    def fail(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, "new")
-    assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
-    assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"state": "odd"}'])
@@ -229,7 +214,7 @@ def test_a_run_of_a_killed_process_can_be_owned_again(run, owner):
 
 
 def test_a_run_cannot_be_owned_twice(run, owner, monkeypatch):
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
     with pytest.raises(RunError, match=r"The run first is being trained by another process\."), run.own():
         pytest.fail("owned twice")
 
@@ -256,7 +241,7 @@ def test_a_run_that_cannot_be_deleted_is_told(run, monkeypatch):
     def fail(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(runs.shutil, "rmtree", fail)
+    monkeypatch.setattr(one_run.shutil, "rmtree", fail)
     with pytest.raises(RunError, match=r"The run first cannot be deleted: Permission denied\."):
         run.delete()
     assert not run.is_owned()

@@ -19,14 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_core import uploads
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.uploads import Limits, read_texts, read_upload
+from agnews_core.uploads import Limits, parent, read_texts, read_upload
 from tests import fuzz_pickles, hostile_pickles
 
 TEXTS = ["Council approves line, again", 'Shares "steady"', "Two lines\nin one", "Späte Tore 🚀", "N/A"]
 FRAME = pd.DataFrame({"label": range(len(TEXTS)), "text": TEXTS})
-PROJECT = Path(uploads.__file__).parent.parent
+PROJECT = Path(parent.__file__).parents[2]
 HOSTILE = list(hostile_pickles.build())
 
 
@@ -281,7 +280,7 @@ HEAD = '{"kind": "txt", "column": null, "notes": [], "n_texts": 1}'
 
 def run_in_child(monkeypatch, upload, code):
     """Have the child run something else than the reader."""
-    monkeypatch.setattr(uploads, "_CHILD", code)
+    monkeypatch.setattr(parent, "_CHILD", code)
     return upload("texts.txt", b"one\n")
 
 
@@ -307,7 +306,7 @@ def test_the_child_knows_nothing_of_the_environment_or_the_path_and_has_limits(m
     monkeypatch.setenv("HF_TOKEN", "secret")
     code = (
         "import json, os, resource, sys; sys.path.extend(sys.argv[2:]);"
-        "from agnews_core.process_limits import limit_process;"
+        "from agnews_core.uploads.process_limits import limit_process;"
         "limit_process(json.loads(sys.argv[1])['limits']);"
         "found = [sorted(os.environ), sys.argv[1], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
         "resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_FSIZE)[1]];"

@@ -5,9 +5,9 @@ Since pandas 1.3 the blocks are arguments of a BlockManager; before, they were i
 
 from collections.abc import Sequence
 
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made, Pairs
-from agnews_core.pickle_values import as_list, as_state, is_made
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made, Pairs
+from agnews_core.pickles.values import as_list, as_state, is_made
 
 
 def read_blocks(record: Made) -> tuple[Sequence[object], list[tuple[object, object]]]:

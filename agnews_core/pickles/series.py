@@ -7,12 +7,12 @@ state, and, for Arrow, the Arrow array itself among the attributes.
 from collections.abc import Iterator
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_arrays import is_array, read_array, read_column, read_elements, read_integers
-from agnews_core.pickle_arrow import is_arrow, make_column
-from agnews_core.pickle_blocks import read_blocks
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made, Name, Pairs
-from agnews_core.pickle_values import as_state, is_made, is_name
+from agnews_core.pickles.arrays import is_array, read_array, read_column, read_elements, read_integers
+from agnews_core.pickles.arrow import is_arrow, make_column
+from agnews_core.pickles.blocks import read_blocks
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made, Name, Pairs
+from agnews_core.pickles.values import as_state, is_made, is_name
 from agnews_core.text_columns import Column
 
 _INDEX_MAKERS: Final = (

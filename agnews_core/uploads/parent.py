@@ -1,22 +1,6 @@
-"""Reads the texts out of a file that a stranger uploaded, whatever kind of file it is.
+"""Reads an upload on behalf of who asks: opens the file, has a child read it, and checks what comes back.
 
-    read_upload (this process)  ── the open file ──>  upload_process (a child)  ── lines of texts ──>  back here
-
-Read are pickles, CSV, TSV, plain text, JSON, JSON lines, Parquet and Arrow. What a file is, its content tells; its name
-only decides where the content leaves two readings open. The child alone looks into the file. It is started afresh for
-each, with:
-
-- limits on memory, processor time, open files and the size of what it writes; no core dump; for pickles and JSON also
-  no new process or thread (pyarrow, which reads the others, cannot do without a thread);
-- no environment of ours, no input but the open file and the options below, and a session of its own, which is killed as
-  a whole when the time is up;
-- a network namespace with nothing in it, where the system lets an ordinary user make one. Elsewhere (most containers)
-  the child simply never uses the network. Either way this is a second fence: the first is that nothing in a file is
-  run.
-
-Where Python has no `resource` module (Windows) only the limit on time holds, and macOS does not enforce all of the
-others; the readers' own checks of every length hold everywhere. What comes back is checked to be texts before it is
-used.
+It limits what the child may cost, and never looks into the file itself.
 """
 
 import contextlib
@@ -37,11 +21,11 @@ from agnews_core.text_columns import Missing
 
 _MEGABYTE: Final = 2**20
 _MAX_OPTION_LETTERS: Final = 1_000
-_PACKAGE_PARENT: Final = Path(__file__).resolve().parent.parent
+_PACKAGE_PARENT: Final = Path(__file__).resolve().parents[2]
 # With -I and -S the child sees neither the current directory nor the environment nor installed packages, so it starts
 # fast. The two folders that it needs come last on its path: nothing in them can stand in for the standard library.
 _CHILD: Final = (
-    "import sys; sys.path.extend(sys.argv[2:]); from agnews_core.upload_process import main; main(sys.argv[1])"
+    "import sys; sys.path.extend(sys.argv[2:]); from agnews_core.uploads.child import main; main(sys.argv[1])"
 )
 
 

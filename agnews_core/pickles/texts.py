@@ -1,12 +1,6 @@
-"""Reads the texts out of a pickle that a stranger made, without running any of it.
+"""Finds the texts in the record of a pickle: decides what kind of thing it is, and has its columns read.
 
-    bytes -> compression -> pickle_opcodes -> pickle_machine -> a record of inert stand-ins
-          -> pickle_datasets | pickle_frames | pickle_series | pickle_arrow | pickle_arrays -> columns
-          -> text_columns -> list[str]
-
-No class or function that a pickle names is ever imported, let alone called, and no list of safe classes is relied on:
-the names only say how the bytes beside them are laid out. This module decides what kind of thing a record is. It limits
-what a file may make of itself, but not how long that may take: `uploads` runs it in a process of its own for that.
+What a single library's records look like is left to the modules of their names.
 """
 
 from collections.abc import Sequence
@@ -14,17 +8,17 @@ from typing import Final
 
 from agnews_core.compression import unwrap
 from agnews_core.errors import DataError
-from agnews_core.pickle_arrays import NumpyArray, is_array, read_array
-from agnews_core.pickle_arrays import read_column as read_array_column
-from agnews_core.pickle_arrow import read_table
-from agnews_core.pickle_datasets import STREAMED, read_dataset
-from agnews_core.pickle_datasets import read_column as read_dataset_column
-from agnews_core.pickle_frames import read_frame
-from agnews_core.pickle_machine import WAY_OUT, read_record
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made, Pairs
-from agnews_core.pickle_series import is_series, read_series
-from agnews_core.pickle_values import as_row, as_state, is_made
+from agnews_core.pickles.arrays import NumpyArray, is_array, read_array
+from agnews_core.pickles.arrays import read_column as read_array_column
+from agnews_core.pickles.arrow import read_table
+from agnews_core.pickles.datasets import STREAMED, read_dataset
+from agnews_core.pickles.datasets import read_column as read_dataset_column
+from agnews_core.pickles.frames import read_frame
+from agnews_core.pickles.machine import WAY_OUT, read_record
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made, Pairs
+from agnews_core.pickles.series import is_series, read_series
+from agnews_core.pickles.values import as_row, as_state, is_made
 from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, quote, read_column
 
 MAX_FILE_BYTES: Final = 200 * 2**20

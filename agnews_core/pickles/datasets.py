@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agnews_core.errors import DataError
-from agnews_core.pickle_arrow import read_table
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made
-from agnews_core.pickle_values import as_list, as_state, is_made
+from agnews_core.pickles.arrow import read_table
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made
+from agnews_core.pickles.values import as_list, as_state, is_made
 from agnews_core.text_columns import ROW_COST_BYTES, Budget, Column
 
 ON_DISK: Final = (

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made
-from agnews_core.pickle_values import as_bytes, as_int, as_list, is_made
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made
+from agnews_core.pickles.values import as_bytes, as_int, as_list, is_made
 from agnews_core.text_columns import Column
 
 _OFFSETS: Final = {"string": "i", "binary": "i", "large_string": "q", "large_binary": "q"}

@@ -6,12 +6,12 @@ A frame's rows lie in blocks: each holds some of the columns, and says which one
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agnews_core.pickle_arrays import NumpyArray, is_array, read_array, read_elements, read_integers, read_row
-from agnews_core.pickle_blocks import read_blocks
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made
-from agnews_core.pickle_series import index_parts, read_categories, read_series
-from agnews_core.pickle_values import as_list, is_made
+from agnews_core.pickles.arrays import NumpyArray, is_array, read_array, read_elements, read_integers, read_row
+from agnews_core.pickles.blocks import read_blocks
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made
+from agnews_core.pickles.series import index_parts, read_categories, read_series
+from agnews_core.pickles.values import as_list, is_made
 from agnews_core.text_columns import Column
 
 MAX_COLUMNS: Final = 100_000

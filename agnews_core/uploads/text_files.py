@@ -152,6 +152,6 @@ def _read_lines(text: str, notes: tuple[str, ...], missing: Missing, budget: Bud
 
 
 def _read_table(text: str, shape: Shape) -> list[Column]:
-    from agnews_core.upload_arrow import read_delimited  # imports pyarrow, which plain text does without
+    from agnews_core.uploads.arrow_files import read_delimited  # imports pyarrow, which plain text does without
 
     return read_delimited(text.encode(), delimiter=shape.delimiter, names=shape.names, has_header=shape.has_header)

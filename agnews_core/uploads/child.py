@@ -9,7 +9,7 @@ import sys
 from typing import Any, Final
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.process_limits import leave_network, limit_process
+from agnews_core.uploads.process_limits import leave_network, limit_process
 
 TEXTS_PER_LINE: Final = 1_000
 
@@ -35,7 +35,7 @@ def main(request: str) -> None:
 
 def _read(options: dict[str, Any], limits: dict[str, Any]) -> list[Any]:
     # After the limits, so that what these need counts towards them.
-    from agnews_core.upload_kinds import read_any
+    from agnews_core.uploads.kinds import read_any
 
     data = sys.stdin.buffer.read(limits["file_bytes"] + 1)
     if len(data) > limits["file_bytes"]:

@@ -9,12 +9,11 @@ from typing import Final
 
 from agnews_core.compression import unwrap
 from agnews_core.errors import DataError
-from agnews_core.pickle_machine import follow_far
-from agnews_core.pickles import read_pickle
-from agnews_core.process_limits import forbid_new_processes
+from agnews_core.pickles import follow_far, read_pickle
 from agnews_core.text_columns import Budget, Missing, Texts, choose_texts
-from agnews_core.upload_json import looks_like_json, read_json
-from agnews_core.upload_text import UNICODE_MARKS, read_text_file
+from agnews_core.uploads.json_files import looks_like_json, read_json
+from agnews_core.uploads.process_limits import forbid_new_processes
+from agnews_core.uploads.text_files import UNICODE_MARKS, read_text_file
 
 KINDS_READ: Final = "a pickle, CSV, TSV, plain text, JSON, JSON lines, Parquet or Arrow file"
 _PICKLE_SUFFIXES: Final = (".pkl", ".pickle", ".p", ".pck")
@@ -96,7 +95,7 @@ def _is_pickle(data: bytes, suffix: str) -> bool:
 
 
 def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:
-    from agnews_core import upload_arrow  # imports pyarrow, which most files do without
+    from agnews_core.uploads import arrow_files  # imports pyarrow, which most files do without
 
-    columns = upload_arrow.read_parquet(data) if kind == "parquet" else upload_arrow.read_arrow(data)
+    columns = arrow_files.read_parquet(data) if kind == "parquet" else arrow_files.read_arrow(data)
     return choose_texts(columns, column=column, missing=missing, budget=Budget(len(data)))

@@ -7,8 +7,8 @@ import math
 import struct
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made, Name, Pairs
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made, Name, Pairs
 
 _MISSING_KINDS: Final = frozenset(["pandas.NA", "pandas.NaT", "pandas._nat_unpickle", "pandas.__nat_unpickle"])
 _FLOAT_LAYOUTS: Final = {"f2": "e", "f4": "f", "f8": "d"}

@@ -3,7 +3,7 @@
 What comes out is made of Python's own str, int, float, bool, None, bytes views, lists and tuples, and of three inert
 records: a `Name` where the pickle names a class or function, a `Made` where it calls or builds something, a `Pairs`
 where it makes a dict. Nothing is imported, looked up in a module or called, so there is no class that could be changed
-and no `__setstate__` that could replay a program. Which names are allowed is `pickle_names`; what the records mean is
+and no `__setstate__` that could replay a program. Which names are allowed is `names`; what the records mean is
 left to the modules that read texts from them.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeAlias
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.pickle_names import canonical_name
-from agnews_core.pickle_opcodes import damaged, read_opcodes
-from agnews_core.pickle_records import Made, Name, Pairs
+from agnews_core.pickles.names import canonical_name
+from agnews_core.pickles.opcodes import damaged, read_opcodes
+from agnews_core.pickles.records import Made, Name, Pairs
 
 WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and upload that"
 MAX_OPEN_MARKS: Final = 1_000

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agnews_core.errors import DataError
-from agnews_core.pickle_records import Pairs
-from agnews_core.pickles import choose_from_record
+from agnews_core.pickles import Pairs, choose_from_record
 from agnews_core.text_columns import Missing, Texts
 
 _SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orient="split")

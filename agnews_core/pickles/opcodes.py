@@ -1,7 +1,7 @@
 """Reads the opcodes of a pickle one by one, with every length checked against the file before it is used.
 
 Knows how each opcode stores its argument (taken from `pickletools`, the standard library's own description), and
-nothing of what an opcode does: see `pickle_machine`.
+nothing of what an opcode does: see `machine`.
 """
 
 import codecs

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from agnews_core.pickle_opcodes import damaged
-from agnews_core.pickle_records import Made
-from agnews_core.pickle_values import as_bytes, as_int, as_list, as_row, is_made, is_name, read_dtype, read_text_bytes
+from agnews_core.pickles.opcodes import damaged
+from agnews_core.pickles.records import Made
+from agnews_core.pickles.values import as_bytes, as_int, as_list, as_row, is_made, is_name, read_dtype, read_text_bytes
 
 MAX_DIMENSIONS: Final = 32
 _INT_LAYOUTS: Final = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}

@@ -1,0 +1,71 @@
+"""The command that lists runs, and stops, deletes or exports one."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agnews_core.cli.options import JSON_OPTION, RUNS_DIR_OPTION
+from agnews_core.cli.output import print_json
+from agnews_core.errors import RunError
+from agnews_core.runs import Run, RunStatus, find_run, find_runs_dir, list_runs
+
+
+@click.command()
+@RUNS_DIR_OPTION
+@click.option("--stop", "to_stop", metavar="RUN", help="Ask a run to stop and keep its model.")
+@click.option("--delete", "to_delete", metavar="RUN", help="Delete a run and all its files.")
+@click.option(
+    "--export",
+    "to_export",
+    type=(str, click.Path(path_type=Path)),
+    metavar="RUN FOLDER",
+    help="Write a run's model, with its report and card, into a folder to pass on.",
+)
+@JSON_OPTION
+def runs(
+    runs_dir: Path | None,
+    to_stop: str | None,
+    to_delete: str | None,
+    to_export: tuple[str, Path] | None,
+    as_json: bool,
+) -> None:
+    """List all runs, newest first; stop, delete or export one."""
+    folder = find_runs_dir(runs_dir)
+    if to_stop:
+        find_run(folder, to_stop).request_stop()
+    if to_delete:
+        find_run(folder, to_delete).delete()
+    if to_export:
+        from agnews_core.export import export_model
+
+        export_model(find_run(folder, to_export[0]), to_export[1])
+        click.echo(f"The model of run {to_export[0]} is in {to_export[1]}.", err=True)
+    rows = [_describe_run(run) for run in list_runs(folder)]
+    if as_json:
+        print_json({"runs_dir": str(folder), "runs": rows}, sys.stdout)
+        return
+    for row in rows:
+        accuracy = "      " if row["eval_accuracy"] is None else f"{row['eval_accuracy']:.4f}"
+        steps = f"{row['step']}/{row['max_steps']}"
+        click.echo(f"{row['name']:24} {row['state']:12} {accuracy}  {steps:>12}  {row['backbone']}  {row['reason']}")
+    if not rows:
+        click.echo(f"There are no runs in {folder}.")
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    try:
+        status = run.read_status()
+    except RunError as error:  # one damaged run does not hide the others
+        status = RunStatus(state="failed", reason=str(error))
+    return {
+        "name": run.name,
+        "state": status.state,
+        "reason": status.reason,
+        "step": status.step,
+        "max_steps": status.max_steps,
+        "backbone": status.plan.get("backbone", ""),
+        "eval_accuracy": status.result.get("eval_accuracy"),
+        "created_at": status.created_at,
+    }

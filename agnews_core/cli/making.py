@@ -1,0 +1,144 @@
+"""The commands that make a model: plan and train."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, flag, read_overrides
+from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
+from agnews_core.config import TrainConfig, build_config, write_settings
+from agnews_core.errors import ConfigError, RunError
+from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
+
+if TYPE_CHECKING:
+    from agnews_core.training import TrainResult
+
+
+@click.command()
+@CONFIG_OPTIONS
+@click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
+@JSON_OPTION
+def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_json: bool, **flags: Any) -> None:
+    """Show what the settings come to, without weights: the rank of each layer, the parameters that would be trained."""
+    config = build_config(read_overrides(settings_file, flags), preset=preset or "seed")
+    if save:
+        write_settings(config, save)
+    with quiet_stdout(as_json) as out:
+        from agnews_core.model import plan as make_plan
+
+        result = make_plan(config)
+    if as_json:
+        print_json(result.to_json(), out)
+        return
+    share = result.trainable_parameters / result.total_parameters
+    click.echo(f"{result.backbone}: {result.n_layers} layers, {result.total_parameters:,} parameters")
+    click.echo(
+        f"{result.trainable_parameters:,} are trained ({share:.2%}): {result.lora_parameters:,} LoRA, "
+        f"{result.head_parameters:,} classification head"
+    )
+    for layer in range(result.n_layers):
+        r = result.layer_ranks.get(layer)
+        click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
+
+
+@click.command()
+@CONFIG_OPTIONS
+@RUNS_DIR_OPTION
+@click.option("--name", help="The new run's name. Default: the time.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with a run that was stopped or interrupted; without a name, --name or the newest one.",
+)
+@JSON_OPTION
+def train(
+    preset: str | None,
+    settings_file: Path | None,
+    runs_dir: Path | None,
+    name: str | None,
+    resume: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Fine-tune a model. Ctrl-C stops after the current step and keeps the best model so far."""
+    overrides = read_overrides(settings_file, flags)
+    folder = find_runs_dir(runs_dir)
+    if resume is None:
+        run = create_run(folder, build_config(overrides, preset=preset or "seed"), name=name)
+    else:
+        run = _find_unfinished(folder, resume or name)
+        _check_same_settings(run, overrides, preset)
+    run.clear_stop()
+    log_to_stderr()
+    with quiet_stdout(as_json) as out, _stop_on_interrupt(run):
+        from agnews_core.training import train as run_training
+
+        try:
+            result = run_training(run, resume=resume is not None)
+        except RunError as error:
+            if run.read_status().state != "stopped":
+                raise
+            click.echo(str(error), err=True)  # asked to stop before there was anything to keep
+            return EXIT_INTERRUPTED
+    if as_json:
+        print_json(result.to_json(), out)
+    else:
+        _print_result(result)
+    return EXIT_INTERRUPTED if result.state == "stopped" else 0
+
+
+def _print_result(result: "TrainResult") -> None:
+    accuracy = "not evaluated" if result.eval_accuracy is None else f"{result.eval_accuracy:.4f}"
+    click.echo(f"Run {result.run_dir} {result.state}. Validation accuracy of the best model: {accuracy}.")
+    click.echo(f"News: {result.data_source}. Backbone: {result.plan.backbone}.")
+
+
+def _find_unfinished(folder: Path, name: str | None) -> Run:
+    """Find the run to resume.
+
+    Raises:
+        ConfigError: It is finished, so that there is nothing to go on with.
+    """
+    run = (
+        find_run(folder, name)
+        if name
+        else find_newest_run(folder, states=("interrupted", "stopped", "failed", "queued"))
+    )
+    if run.read_status().state == "finished":
+        raise ConfigError(f"The run {run.name} is finished; start a new one.")
+    return run
+
+
+def _check_same_settings(run: Run, overrides: dict[str, Any], preset: str | None) -> None:
+    """Refuse to resume with settings other than the run's own, rather than leave them out in silence."""
+    own = run.read_config()
+    wanted = build_config(overrides, preset=preset) if preset else build_config({**own.model_dump(), **overrides})
+    different = [name for name in TrainConfig.model_fields if getattr(wanted, name) != getattr(own, name)]
+    if different:
+        flags = ", ".join(flag(name) for name in different)
+        raise ConfigError(f"The run {run.name} was begun with another {flags}; leave that out, or start a new run.")
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(run: Run) -> Iterator[None]:
+    """Make the first Ctrl-C ask the run to stop and keep its model; a second one interrupts at once."""
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run.request_stop(keep=True)
+        # Not through sys.stderr: the signal may come while that very stream is being written to.
+        os.write(2, b"\nStopping after this step; Ctrl-C again to stop at once.\n")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,89 @@
+"""The options: a flag for each setting, made from the fields of `TrainConfig`, and those that several commands share."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from agnews_core.config import PRESETS, TrainConfig, read_settings
+
+
+def _with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def add(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def flag(name: str) -> str:
+    """Return a setting's name as it is given on the command line.
+
+    >>> flag("learning_rate")
+    '--learning-rate'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
+    """Make the flag of a setting. Its value stays text: `TrainConfig` reads and checks it, as it does a file's."""
+    extra = field.json_schema_extra
+    group = extra["group"] if isinstance(extra, dict) else ""
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    about = f" One of {', '.join(choices)}." if choices else ""
+    return click.option(
+        flag(name), name, metavar="VALUE", help=f"[{group}] {field.description}{about}{_tell_default(field)}"
+    )
+
+
+def _tell_default(field: FieldInfo) -> str:
+    if field.default is None:
+        return ""
+    default = field.default
+    if isinstance(default, dict):
+        default = ",".join(f"{layer}:{r}" for layer, r in default.items())
+    elif isinstance(default, tuple):
+        default = ",".join(default)
+    return f" [default: {default:g}]" if isinstance(default, float) else f" [default: {default}]"
+
+
+CONFIG_OPTIONS = _with_options(
+    [
+        click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)}. [default: seed]"),
+        click.option(
+            "--config",
+            "settings_file",
+            type=click.Path(path_type=Path),
+            help="A YAML or JSON file of settings; flags go before it.",
+        ),
+        *(_setting_option(name, field) for name, field in TrainConfig.model_fields.items()),
+    ]
+)
+JSON_OPTION = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON value on standard output, nothing else."
+)
+RUNS_DIR_OPTION = click.option(
+    "--runs-dir", type=click.Path(path_type=Path), help="The folder of all runs. Default: AGNEWS_RUNS_DIR, else ./runs."
+)
+MODEL_OPTIONS = _with_options(
+    [
+        click.option(
+            "--run",
+            "run_name",
+            help="The run whose model is used. Default: the newest finished run, else the shipped model.",
+        ),
+        click.option("--adapter", type=click.Path(path_type=Path), help="An adapter folder to use instead of a run's."),
+        click.option("--backbone", help="Where the adapter's backbone is now, if it has moved."),
+        RUNS_DIR_OPTION,
+        JSON_OPTION,
+    ]
+)
+
+
+def read_overrides(settings_file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """Merge settings that were given: flags over the file. Flags are text; TrainConfig reads the values in them."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return {**(read_settings(settings_file) if settings_file else {}), **given}

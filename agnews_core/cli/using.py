@@ -1,0 +1,195 @@
+"""The commands that use a trained model: evaluate, predict and classify."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agnews_core.cli.options import MODEL_OPTIONS
+from agnews_core.cli.output import print_json, quiet_stdout
+from agnews_core.config import TrainConfig, build_config
+from agnews_core.errors import ConfigError
+from agnews_core.runs import Run, find_run, find_runs_dir
+from agnews_core.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from agnews_core.baseline import Baseline
+    from agnews_core.evaluation import EvaluationReport
+    from agnews_core.evaluation_files import Evaluated
+    from agnews_core.inference import Classifier
+
+
+@click.command()
+@MODEL_OPTIONS
+@click.option("--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True)
+@click.option("--data", help="Evaluate on this news instead of the run's own.")
+@click.option("--max-eval-samples", type=click.IntRange(min=1), help="Use at most this many texts.")
+@click.option(
+    "--baseline",
+    "with_baseline",
+    is_flag=True,
+    help="Also measure a plain model (TF-IDF) on the same texts of the run.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the report goes. Default: the run's report.json."
+)
+def evaluate(
+    run_name: str | None,
+    adapter: Path | None,
+    backbone: str | None,
+    runs_dir: Path | None,
+    as_json: bool,
+    split: str,
+    data: str | None,
+    max_eval_samples: int | None,
+    with_baseline: bool,
+    output: Path | None,
+) -> None:
+    """Measure a model on the validation split it never trained on, or on the test file, and save report.json."""
+    changes = {"data": data, "max_eval_samples": max_eval_samples}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    with quiet_stdout(as_json) as out:
+        adapter_dir, run = _find_model(run_name, adapter, runs_dir)
+        kept_in = run if not changes and output is None else None  # where the page shows it
+        if with_baseline and kept_in is None:
+            raise ConfigError(
+                "--baseline is kept with a run and trained on its texts; name a run, and leave out --data, --max-eval-samples "
+                "and --output."
+            )
+        config = (run.read_resolved_config() if run else build_config()).model_copy(update=changes)
+        from agnews_core.inference import evaluate as compute
+
+        evaluated = compute(_load_classifier(adapter_dir, run, backbone), config, split=split)
+        where = output or (run.path / "report.json" if run else Path("report.json"))
+        _write(where, evaluated.report.model_dump_json(indent=2))
+        baseline = _keep(kept_in, evaluated, config, with_baseline=with_baseline) if kept_in else None
+    if as_json:
+        print_json({**evaluated.report.model_dump(), **({"baseline": baseline.model_dump()} if baseline else {})}, out)
+    else:
+        _print_report(evaluated.report, baseline, where)
+
+
+def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baseline: bool) -> "Baseline | None":
+    """Keep an evaluation of a run's own split where the page shows it."""
+    from agnews_core.baseline import load_baseline
+    from agnews_core.evaluation_files import write_evaluated
+
+    write_evaluated(run.path, evaluated)
+    if not with_baseline or evaluated.table is None:
+        return None
+    return load_baseline(run.path, evaluated.report.split, evaluated.table, config)
+
+
+def _print_report(report: "EvaluationReport", baseline: "Baseline | None", where: Path) -> None:
+    click.echo(f"{report.n:,} {report.split} texts from {report.data_source}")
+    click.echo(
+        f"accuracy {report.accuracy:.4f} (95 % interval {report.accuracy_low:.4f} to {report.accuracy_high:.4f})"
+    )
+    for scores in report.per_class:
+        click.echo(
+            f"  {scores.label_name:9} precision {scores.precision:.3f}  recall {scores.recall:.3f}  f1 {scores.f1:.3f}"
+            f"  ({scores.support:,} texts)"
+        )
+    if baseline is not None:
+        click.echo(f"{baseline.name}, trained on {baseline.n_train:,} texts: accuracy {baseline.accuracy:.4f}")
+    click.echo(f"expected calibration error {report.expected_calibration_error:.4f}; report: {where}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose another place with --output.") from error
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@MODEL_OPTIONS
+@click.option("--output", type=click.Path(path_type=Path), default=Path("predictions.csv"), show_default=True)
+@click.option("--column", help="The column that holds the texts, if it is not clear from the file.")
+@click.option("--split", help="The split to read, if the file holds several.")
+@click.option("--empty-missing", is_flag=True, help="Read missing texts as empty ones instead of refusing the file.")
+@click.option("--label-names", is_flag=True, help="Add a column with the class's name.")
+@click.option("--probabilities", is_flag=True, help="Add a column with the probability of each class.")
+def predict(
+    file: Path,
+    run_name: str | None,
+    adapter: Path | None,
+    backbone: str | None,
+    runs_dir: Path | None,
+    as_json: bool,
+    output: Path,
+    column: str | None,
+    split: str | None,
+    empty_missing: bool,
+    label_names: bool,
+    probabilities: bool,
+) -> None:
+    """Classify the texts in FILE (pickle, csv, tsv, jsonl, json, parquet, arrow, txt) and write a CSV of ID,Label."""
+    with quiet_stdout(as_json) as out:
+        from agnews_core.uploads import read_upload
+
+        upload = read_upload(file, column=column, split=split, missing="empty" if empty_missing else "refuse")
+        for note in upload.notes:
+            click.echo(note, err=True)
+        classifier = _load_classifier(*_find_model(run_name, adapter, runs_dir), backbone)
+        from tqdm import tqdm
+
+        from agnews_core.predictions import write_predictions
+
+        rows = tqdm(classifier.predict(upload.texts), total=len(upload.texts), unit="text", file=sys.stderr)
+        n_rows = write_predictions(output, rows, label_names=label_names, probabilities=probabilities)
+    if as_json:
+        print_json(
+            {"file": str(file), "kind": upload.kind, "column": upload.column, "n": n_rows, "output": str(output)}, out
+        )
+    else:
+        click.echo(f"{n_rows:,} predictions in {output}")
+
+
+@click.command()
+@click.argument("texts", nargs=-1, metavar="TEXT...")
+@MODEL_OPTIONS
+def classify(
+    texts: tuple[str, ...],
+    run_name: str | None,
+    adapter: Path | None,
+    backbone: str | None,
+    runs_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Classify each TEXT, or each line of standard input where none is given."""
+    lines = texts or tuple(line for line in sys.stdin.read().splitlines() if line.strip())
+    if not all(text.strip() for text in lines) or not lines:
+        raise ConfigError('There is no text to classify; give it in quotes: classify "Stocks rose on Monday".')
+    with quiet_stdout(as_json) as out:
+        classifier = _load_classifier(*_find_model(run_name, adapter, runs_dir), backbone)
+        predictions = list(classifier.predict(lines))
+    if as_json:
+        print_json([prediction.to_json() for prediction in predictions], out)
+        return
+    for prediction in predictions:
+        click.echo(f"{prediction.label_name:9} {max(prediction.probabilities):6.1%}  {prediction.text}")
+
+
+def _find_model(run_name: str | None, adapter: Path | None, runs_dir: Path | None) -> tuple[Path, Run | None]:
+    """Return the adapter that was named, else the newest finished run's, else the shipped one; and the run that made it."""
+    if adapter is not None:
+        return adapter, None
+    folder = find_runs_dir(runs_dir)
+    if run_name is not None:
+        run = find_run(folder, run_name)
+        return run.adapter_dir, run
+    from agnews_core.catalogue import find_model
+
+    model = find_model(folder)
+    return model.adapter_dir, model.run
+
+
+def _load_classifier(adapter_dir: Path, run: Run | None, backbone: str | None) -> "Classifier":
+    from agnews_core.inference import Classifier
+
+    named = backbone or (run.read_status().resolved.get("backbone") if run else None)
+    click.echo(f"Model: {adapter_dir}", err=True)
+    return Classifier.load(adapter_dir, backbone_name=named)

@@ -1,0 +1,121 @@
+"""The folder that holds all runs: making a new one, and finding those there are."""
+
+import os
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import RunError
+from agnews_core.runs.run import Run
+from agnews_core.runs.status import RunStatus, State, now
+from agnews_core.whole_files import write_whole
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def find_runs_dir(given: str | Path | None = None) -> Path:
+    """Return the folder that holds all runs: as given, else AGNEWS_RUNS_DIR, else ./runs."""
+    return Path(given or os.environ.get("AGNEWS_RUNS_DIR") or "runs").expanduser()
+
+
+def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) -> Run:
+    """Make the directory of a new run, in state "queued".
+
+    Raises:
+        RunError: The name is not one, is taken, or the folder cannot be written.
+    """
+    check_name(name)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        run = Run(_make_dir(runs_dir, name))
+    except FileExistsError as error:
+        if not runs_dir.is_dir():
+            raise _cannot_write(runs_dir, "it is a file") from error
+        raise RunError(
+            f"There is a run named {name} already; choose another name, or go on with it by --resume."
+        ) from error
+    except OSError as error:
+        raise _cannot_write(runs_dir, error.strerror) from error
+    try:
+        write_whole(run.path / "config.json", config.model_dump_json(indent=2))
+        write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
+    except OSError as error:
+        shutil.rmtree(run.path, ignore_errors=True)  # half a run would only be in the way of its name
+        raise _cannot_write(runs_dir, error.strerror) from error
+    return run
+
+
+def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
+    return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another with --runs-dir.")
+
+
+def check_name(name: str | None) -> None:
+    """Refuse a run name that could lead out of the runs folder, or is hard to type.
+
+    Raises:
+        RunError: It is not 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise RunError(
+            f"{name!r} cannot name a run; use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit."
+        )
+
+
+def _make_dir(runs_dir: Path, name: str | None) -> Path:
+    if name is not None:
+        (runs_dir / name).mkdir()
+        return runs_dir / name
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        path = runs_dir / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(stamp)
+
+
+def list_runs(runs_dir: Path) -> list[Run]:
+    """Return the runs in a folder, newest first; a folder that is missing has none."""
+    found = [Run(path.parent) for path in runs_dir.glob("*/status.json") if _NAME.fullmatch(path.parent.name)]
+    return sorted(found, key=_created_at, reverse=True)
+
+
+def _created_at(run: Run) -> tuple[str, int]:
+    # config.json is written once; its time tells runs of the same second apart.
+    try:
+        return run.read_status().created_at, (run.path / "config.json").stat().st_mtime_ns
+    except (RunError, OSError):
+        return "", 0
+
+
+def find_run(runs_dir: Path, name: str) -> Run:
+    """Return a run by name.
+
+    Raises:
+        RunError: The name is not one, or there is no such run; the message names those there are.
+    """
+    check_name(name)
+    run = Run(runs_dir / name)
+    if not (run.path / "status.json").is_file():
+        names = ", ".join(other.name for other in list_runs(runs_dir)[:5]) or "none"
+        raise RunError(f"There is no run {name} in {runs_dir}; there are: {names}.")
+    return run
+
+
+def find_newest_run(runs_dir: Path, *, states: tuple[State, ...]) -> Run:
+    """Return the newest run in one of these states.
+
+    Raises:
+        RunError: There is none.
+    """
+    for run in list_runs(runs_dir):
+        try:
+            if run.read_status().state in states:
+                return run
+        except RunError:
+            continue
+    raise RunError(f"There is no {' or '.join(states)} run in {runs_dir}; make one with `train`.")
