@@ -39,6 +39,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": build_theme(),
         "css": build_css(),
+        "head": f"<style>{(ASSETS / 'frame.css').read_text(encoding='utf-8')}</style>",
         "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
         "footer_links": ["api", "settings"],
         "max_file_size": "200mb",
