@@ -18,9 +18,8 @@ from agnews_core.ui import build_demo, configure_tab, launch_options
 from agnews_core.ui.configure_tab import SettingControls, list_values, read_config
 from agnews_core.ui.errors import UNEXPECTED, shown_as_toast, toasts
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure, build_rank_figure
-from agnews_core.ui.run_status import format_status
 from agnews_core.ui.theme import CLASS_COLOURS
-from agnews_core.watching import compute_progress, describe_settings, summarize, take_snapshot
+from agnews_core.watching import take_snapshot
 
 TITLES = ["Classify", "Configure", "Train", "Evaluate", "Predict"]
 
@@ -142,27 +141,6 @@ def test_the_figures_show_every_point_and_keep_zoom_by_run(run):
 def test_frozen_layers_are_said_in_the_chart_of_ranks():
     (bars,) = build_rank_figure({2: 8}, n_layers=4).data
     assert list(bars.text) == ["frozen", "frozen", "8", "frozen"]
-
-
-def test_progress_is_told_from_the_newest_steps_without_the_evaluations(run):
-    run.update_status(state="running", phase="training")
-    with run.own():
-        progress = compute_progress(take_snapshot(run))
-    assert progress.share == 0.5
-    assert progress.samples_per_second == 32 / 2
-    # 10 steps of 2 s; 10 more steps are two evaluations, and one more of the best model.
-    assert progress.eta_seconds == 10 * 2 + 3 * 3.0
-
-
-def test_what_a_run_says_is_escaped(run):
-    run.update_status(state="failed", reason="<script>alert(1)</script>")
-    snapshot = take_snapshot(run)
-    assert "<script>" not in format_status(snapshot, compute_progress(snapshot), ahead=0)
-
-
-def test_a_run_is_told_apart_by_what_differs_from_the_nearest_preset(run):
-    assert summarize(take_snapshot(run)).differences == "max_steps 20"
-    assert describe_settings(build_config()) == "preset seed"
 
 
 def compute_contrast(colour: str, other: str) -> float:
