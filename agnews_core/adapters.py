@@ -15,9 +15,9 @@ from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.data import LABELS
 from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.model import load_with_lora, read_layer_ranks
+from agnews_core.runs import ADAPTER_INFO
 from agnews_core.whole_files import write_whole
 
-ADAPTER_INFO = "agnews.json"
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's own
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 

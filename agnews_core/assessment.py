@@ -28,7 +28,7 @@ def load_assessment(
 ) -> Assessment:
     """Return a model's assessment with all its parts, computing what is not kept, and keep that in the run's directory.
 
-    A run's model does not change once the run has ended, so that an evaluation made at the end of training is not repeated.
+    What is kept is of the model as it is: a run that is resumed forgets its evaluations.
 
     Raises:
         RunError: The model belongs to no run.
@@ -44,7 +44,7 @@ def load_assessment(
     if evaluated is None or evaluated.table is None:
         from agnews_core.inference import evaluate_split
 
-        evaluated = evaluate_split(classifiers.load(model), config, split=split, on_progress=on_progress)
+        evaluated = evaluate_split(classifiers.load(model), config, split=split, is_own=True, on_progress=on_progress)
         write_evaluated(model.folder, evaluated)
     assert evaluated.table is not None  # evaluate_split always makes it
     return Assessment(evaluated, load_baseline(model.folder, split, evaluated.table, config))

@@ -37,6 +37,16 @@ def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArra
     return result
 
 
+def undo_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return the (n, 4) probabilities that there were before the logits were divided by a temperature.
+
+    >>> logits = np.array([[2.0, 0.0]], dtype=np.float32)
+    >>> bool(np.allclose(undo_temperature(apply_temperature(logits, 3.0), 3.0), apply_temperature(logits, 1.0)))
+    True
+    """
+    return apply_temperature(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), 1 / temperature)
+
+
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599, section 4.2).
 

@@ -4,21 +4,24 @@ It imports no torch until a model is loaded.
 """
 
 import json
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agnews_core.adapters import ADAPTER_INFO, read_adapter_info
+from agnews_core.adapters import read_adapter_info
 from agnews_core.backbones import BUNDLED_BACKBONE
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation_files import REPORT
 from agnews_core.libraries import import_libraries
-from agnews_core.runs import Run, RunStatus, list_runs
+from agnews_core.runs import ADAPTER_INFO, Run, RunStatus, list_runs
 
 if TYPE_CHECKING:
     from agnews_core.inference import Classifier
+
+logger = logging.getLogger(__name__)
 
 SHIPPED_DIR = Path(__file__).parent.parent / "assets" / "adapters"
 NO_MODEL = (
@@ -94,12 +97,9 @@ def find_model(runs_dir: Path, key: str | None = None, *, shipped_dir: Path = SH
 
 
 def _read_run(run: Run) -> TrainedModel | None:
-    try:
-        status = run.read_status()
-    except AgNewsError:
-        return None  # a damaged run has no model to offer; the table of runs shows it
-    if status.state not in ("finished", "stopped") or not (run.adapter_dir / ADAPTER_INFO).is_file():
+    if not run.has_model():
         return None
+    status = run.read_status()
     return TrainedModel(
         key=f"run/{run.name}",
         folder=run.path,
@@ -118,12 +118,16 @@ def _find_backbone(status: RunStatus) -> str:
 
 def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:
     """Return the shipped models, first the one whose backbone is bundled, so that it needs no network."""
-    models = [_read_shipped(path.parent) for path in shipped_dir.glob(f"*/{ADAPTER_INFO}")]
+    models = [model for path in shipped_dir.glob(f"*/{ADAPTER_INFO}") if (model := _read_shipped(path.parent))]
     return sorted(models, key=lambda model: (Path(model.backbone).name != BUNDLED_BACKBONE, model.key))
 
 
-def _read_shipped(folder: Path) -> TrainedModel:
-    backbone = read_adapter_info(folder).backbone
+def _read_shipped(folder: Path) -> TrainedModel | None:
+    try:
+        backbone = read_adapter_info(folder).backbone
+    except AgNewsError as error:  # one damaged folder must not hide the other models
+        logger.warning("A shipped model is left out: %s", error)
+        return None
     return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, *_read_accuracy(folder / REPORT))
 
 
@@ -131,7 +135,7 @@ def _read_accuracy(report: Path) -> tuple[float | None, int | None]:
     # Two numbers are wanted here; the report's own class would import what computes them.
     try:
         values = json.loads(report.read_text(encoding="utf-8"))
-        return float(values["accuracy"]), int(values["n"])
+        return (float(values["accuracy"]), int(values["n"])) if values["split"] == "validation" else (None, None)
     except (OSError, ValueError, KeyError, TypeError):
         return None, None
 

@@ -296,7 +296,18 @@ def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset
     return Dataset.from_dict({**encoded, "labels": list(dataset["label"]), "length": lengths})
 
 
+def mend(text: str) -> str:
+    """Return a text as long, with "?" for halves of characters, which pickles and JSON can hold and tokenizers refuse.
+
+    >>> mend("Goal \\ud83d scored")
+    'Goal ? scored'
+    """
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
     """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long."""
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_token_type_ids=False)
+    encoded = tokenizer(
+        [mend(text) for text in texts], truncation=True, max_length=max_length, return_token_type_ids=False
+    )
     return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}

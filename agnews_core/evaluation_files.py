@@ -1,7 +1,7 @@
 """The evaluation of a split as it is kept in a folder: the report, and beside it what the model said of every text.
 
     predictions-<split>.parquet    a row for each text, and in the file's metadata the report made of these very rows
-    report.json                    the report alone, where there is nothing else (a model that was passed on)
+    report.json                    the report alone, as people take it along; of the validation split
 
 It computes and predicts nothing.
 """
@@ -10,8 +10,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
-
-from pydantic import ValidationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +50,6 @@ def write_evaluated(folder: Path, evaluated: Evaluated) -> None:
 
 def read_evaluated(folder: Path, split: str) -> Evaluated | None:
     """Read what is kept of a split, or None where it has not been evaluated, or by a version that kept less."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from agnews_core.evaluation import EvaluationReport
@@ -60,10 +57,16 @@ def read_evaluated(folder: Path, split: str) -> Evaluated | None:
     try:
         table = pq.read_table(_find_file(folder, split))
         report = EvaluationReport.model_validate_json((table.schema.metadata or {})[_REPORT_KEY])
-    except (OSError, KeyError, pa.ArrowInvalid, ValidationError):
+    except (OSError, KeyError, ValueError):  # not there, not parquet, or not a report
         alone = read_report(folder, split)
         return None if alone is None else Evaluated(alone)
     return Evaluated(report, table.to_pandas())
+
+
+def forget_evaluated(folder: Path) -> None:
+    """Remove what is kept of every split, since the model is going to be another one."""
+    for path in (folder / REPORT, *(_find_file(folder, split) for split in SPLITS)):
+        path.unlink(missing_ok=True)
 
 
 def _find_file(folder: Path, split: str) -> Path:
@@ -76,6 +79,6 @@ def read_report(folder: Path, split: str) -> "EvaluationReport | None":
 
     try:
         report = EvaluationReport.model_validate_json((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+    except (OSError, ValueError):  # not there, not text, or not a report
         return None
     return report if report.split == split else None

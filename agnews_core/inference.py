@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from agnews_core.adapters import AdapterInfo, LoadedModel, load_model
 from agnews_core.backbones import load_tokenizer
-from agnews_core.calibration import apply_temperature
+from agnews_core.calibration import apply_temperature, compute_calibration_error, undo_temperature
 from agnews_core.config import TrainConfig
-from agnews_core.data import LABELS, encode, load_news
+from agnews_core.data import LABELS, encode, load_news, mend
 from agnews_core.devices import choose_device
 from agnews_core.errors import DataError
 from agnews_core.evaluation import compute_report
@@ -72,7 +72,7 @@ class Classifier:
         """Return how many characters of a text are read before it is cut off."""
         with self._tokenizer_lock:
             encoded = self._tokenizer(
-                text, truncation=True, max_length=self.info.max_length, return_offsets_mapping=True
+                mend(text), truncation=True, max_length=self.info.max_length, return_offsets_mapping=True
             )
         return max((int(end) for _, end in encoded["offset_mapping"]), default=0)
 
@@ -134,7 +134,7 @@ def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Pro
     return build_table(texts, np.concatenate(slices))
 
 
-def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Evaluated:
+def evaluate(classifier: Classifier, config: TrainConfig, *, split: str, is_own: bool = False) -> Evaluated:
     """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
     with tqdm(unit="text", file=sys.stderr) as bar:
 
@@ -142,11 +142,16 @@ def evaluate(classifier: Classifier, config: TrainConfig, *, split: str) -> Eval
             bar.total = n_total
             bar.update(n_done - bar.n)
 
-        return evaluate_split(classifier, config, split=split, on_progress=show)
+        return evaluate_split(classifier, config, split=split, is_own=is_own, on_progress=show)
 
 
 def evaluate_split(
-    classifier: Classifier, config: TrainConfig, *, split: str, on_progress: Progress | None = None
+    classifier: Classifier,
+    config: TrainConfig,
+    *,
+    split: str,
+    is_own: bool = False,
+    on_progress: Progress | None = None,
 ) -> Evaluated:
     """Classify a split of the news that `config` names and report how good the model is on it.
 
@@ -154,6 +159,7 @@ def evaluate_split(
         classifier: The model.
         config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
         split: "validation" or "test".
+        is_own: Whether the texts are those of the model's own run, on whose validation split its temperature was fitted.
         on_progress: Told how many texts are done, and how many there are.
 
     Raises:
@@ -169,15 +175,20 @@ def evaluate_split(
         rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
     texts, labels = list(rows["text"]), np.asarray(rows["label"])
     table = predict_table(classifier, texts, on_progress).assign(label=labels)
+    probabilities, temperature = read_probabilities(table), classifier.info.temperature
+    uncalibrated_error = None
+    if is_own and split == "validation":
+        uncalibrated_error = compute_calibration_error(labels, undo_temperature(probabilities, temperature))
     report = compute_report(
         texts,
         labels,
-        read_probabilities(table),
+        probabilities,
         split=split,
         data_source=news.counts.source,
         data_counts=asdict(news.counts),
         backbone=classifier.info.backbone,
         seed=config.seed,
-        temperature=classifier.info.temperature,
+        temperature=temperature,
+        uncalibrated_error=uncalibrated_error,
     )
     return Evaluated(report, table)

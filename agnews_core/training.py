@@ -28,7 +28,7 @@ from agnews_core.data import DataCounts, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation import compute_report, read_versions
-from agnews_core.evaluation_files import REPORT, Evaluated, write_evaluated
+from agnews_core.evaluation_files import REPORT, Evaluated, forget_evaluated, write_evaluated
 from agnews_core.model import Plan, build_model, plan, read_plan
 from agnews_core.predictions import build_table, read_probabilities
 from agnews_core.runs import Phase, Run, now
@@ -126,6 +126,7 @@ def _train(run: Run, *, resume: bool) -> TrainResult:
         step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
         run.drop_metrics_after(step)
         _note(run, f"Resumed from step {step}.")
+        forget_evaluated(run.path)
     _enter(run, "training")
     output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return _finish(run, parts, trainer, output.metrics)
@@ -206,6 +207,8 @@ def _finish(run: Run, parts: _Parts, trainer: NewsTrainer, metrics: dict[str, fl
         write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
         write_whole(run.path / REPORT, report.model_dump_json(indent=2))
         write_evaluated(run.path, evaluated)
+    if stop == "discard":
+        shutil.rmtree(run.adapter_dir, ignore_errors=True)  # of an earlier stop, if the run was resumed
     if stop != "keep":
         shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
     result = TrainResult(

@@ -17,8 +17,12 @@ OPEN_NEWS = ("auto", "hub", "sample")
 def is_open_to_everybody() -> bool:
     """Tell whether others than this machine's user can open the page: on Spaces, on a network's address, or by a shared link."""
     address = os.environ.get("GRADIO_SERVER_NAME", "")
-    shared = os.environ.get("GRADIO_SHARE", "").lower() == "true"
-    return bool(os.environ.get("SPACE_ID")) or shared or address not in OWN_ADDRESSES
+    return bool(os.environ.get("SPACE_ID")) or is_shared() or address not in OWN_ADDRESSES
+
+
+def is_shared() -> bool:
+    """Tell whether a link that everybody can open was asked for; none is made otherwise, as gradio would in some notebooks."""
+    return os.environ.get("GRADIO_SHARE", "").lower() == "true"
 
 
 def check_visitor(config: TrainConfig) -> None:

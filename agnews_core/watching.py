@@ -31,11 +31,6 @@ class Snapshot:
     stop: str
 
     @property
-    def has_adapter(self) -> bool:
-        """Tell whether there is a model to download."""
-        return (self.run.adapter_dir / "agnews.json").is_file()
-
-    @property
     def curve_stamp(self) -> str:
         """Tell one set of points from another: it changes with each new one."""
         return f"{self.run.name}:{len(self.rows)}:{self.rows[-1]['time'] if self.rows else 0}"
@@ -74,18 +69,9 @@ class RunSummary:
 
 
 def take_snapshot(run: Run) -> Snapshot:
-    """Read a run.
-
-    Raises:
-        RunError: Its status or its settings cannot be read.
-    """
-    return Snapshot(
-        run,
-        run.read_status(),
-        _read_config(run.path, _stamp(run.path / "config.json")),
-        read_rows(run),
-        run.read_stop(),
-    )
+    """Read a run; one whose files are damaged reads as one that failed for that reason, with the default settings."""
+    config = _read_config(run.path, _stamp(run.path / "config.json"))
+    return Snapshot(run, run.read_status_or_damage(), config, read_rows(run), run.read_stop())
 
 
 def read_rows(run: Run) -> Rows:
@@ -108,7 +94,10 @@ def _read_rows(path: Path, stamp: tuple[int, int]) -> Rows:
 
 @functools.lru_cache(maxsize=256)
 def _read_config(path: Path, stamp: tuple[int, int]) -> TrainConfig:
-    return Run(path).read_config()
+    try:
+        return Run(path).read_config()
+    except RunError:  # its status says so
+        return TrainConfig()
 
 
 def compute_progress(snapshot: Snapshot) -> Progress:
@@ -160,24 +149,16 @@ def find_place(runs_dir: Path, name: str) -> int:
     ahead = 0
     own = find_run(runs_dir, name).read_status()
     for run in list_runs(runs_dir):
-        status = _read_status(run)
-        if status is None or run.name == name:
-            continue
-        ahead += status.state == "running" or (status.state == "queued" and status.queued_at < own.queued_at)
+        status = run.read_status_or_damage()
+        if run.name != name:
+            ahead += status.state == "running" or (status.state == "queued" and status.queued_at < own.queued_at)
     return ahead
 
 
 def find_active(runs_dir: Path) -> Run | None:
     """Return the run that is being trained, else the first in the queue, else None."""
-    active = [(status, run) for run in list_runs(runs_dir) if (status := _read_status(run)) and status.state in ACTIVE]
+    active = [(status, run) for run in list_runs(runs_dir) if (status := run.read_status_or_damage()).state in ACTIVE]
     return min(active, key=lambda pair: (pair[0].state == "queued", pair[0].queued_at))[1] if active else None
-
-
-def _read_status(run: Run) -> RunStatus | None:
-    try:
-        return run.read_status()
-    except RunError:
-        return None
 
 
 def read_log_tail(run: Run, *, n_lines: int = 200) -> str:
@@ -199,14 +180,8 @@ def _read_end(path: Path) -> str:
 
 
 def summarize_runs(runs_dir: Path) -> list[RunSummary]:
-    """Return a line for each run that can be read, newest first."""
-    summaries = []
-    for run in list_runs(runs_dir):
-        try:
-            summaries.append(summarize(take_snapshot(run)))
-        except RunError:  # being deleted, or damaged
-            continue
-    return summaries
+    """Return a line for each run, newest first."""
+    return [summarize(take_snapshot(run)) for run in list_runs(runs_dir)]
 
 
 def summarize(snapshot: Snapshot) -> RunSummary:

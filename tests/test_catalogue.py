@@ -24,7 +24,9 @@ def runs_dir(trained_run, tmp_path):
 @pytest.fixture
 def shipped_dir(trained_run, tmp_path):
     shutil.copytree(trained_run.adapter_dir, tmp_path / "shipped" / "tiny")
-    (tmp_path / "shipped" / "tiny" / "report.json").write_text(json.dumps({"accuracy": 0.93, "n": 7864}))
+    (tmp_path / "shipped" / "tiny" / "report.json").write_text(
+        json.dumps({"accuracy": 0.93, "n": 7864, "split": "validation"})
+    )
     return tmp_path / "shipped"
 
 
@@ -38,6 +40,13 @@ def test_the_newest_finished_runs_model_comes_first_then_the_shipped_one(runs_di
 def test_without_a_finished_run_the_shipped_model_answers(tmp_path, shipped_dir):
     model = find_model(tmp_path / "none", shipped_dir=shipped_dir)
     assert model.title == "Shipped model (tiny-roberta, 93.0% of 7,864)"
+
+
+def test_a_damaged_shipped_model_does_not_hide_the_others(tmp_path, shipped_dir, caplog):
+    (shipped_dir / "damaged").mkdir()
+    (shipped_dir / "damaged" / "agnews.json").write_text("{}")
+    assert [model.key for model in list_models(tmp_path, shipped_dir=shipped_dir)] == ["shipped/tiny"]
+    assert "A shipped model is left out" in caplog.text
 
 
 def test_without_any_model_a_sentence_says_how_to_get_one(tmp_path):

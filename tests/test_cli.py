@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -128,6 +129,40 @@ def test_an_evaluation_with_a_baseline_is_kept_with_its_run_and_exported(capsys,
         )[0]
         == 0
     )
+
+
+def test_only_an_evaluation_of_the_runs_own_validation_split_replaces_its_report(
+    capsys, trained_run, tmp_path, monkeypatch
+):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "copy")
+    monkeypatch.chdir(tmp_path)
+    report = tmp_path / "runs" / "copy" / "report.json"
+    before = json.loads(report.read_text())
+    for more in (["--split", "test"], ["--max-eval-samples", 5], ["--data", "sample"]):
+        assert _run(capsys, "evaluate", "--runs-dir", "runs", *more)[0] == 0
+        assert json.loads(report.read_text()) == before
+        (tmp_path / "report.json").unlink()
+    assert _run(capsys, "evaluate", "--runs-dir", "runs")[0] == 0
+    after = json.loads(report.read_text())
+    assert after["created_at"] >= before["created_at"]
+    assert after["uncalibrated_error"] == pytest.approx(before["uncalibrated_error"], abs=0.02)
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_without_a_run_nobody_claims_that_the_texts_are_new_to_the_model(capsys, trained_run, tmp_path):
+    where = ["--adapter", trained_run.adapter_dir, "--data", "sample", "--output", tmp_path / "r.json"]
+    _, _, err = _run(capsys, "evaluate", *where)
+    assert "Which texts this model was trained on is not known here" in err
+
+
+def test_standard_input_that_is_not_utf_8_is_refused(trained_run):
+    done = subprocess.run(
+        [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)],
+        input="Zürich\n".encode("latin-1"), capture_output=True, cwd=PROJECT, env={**os.environ, "PYTHONUTF8": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert b"Standard input is not text in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_baseline_needs_a_run(capsys, trained_run):

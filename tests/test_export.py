@@ -61,9 +61,13 @@ def test_the_card_says_how_good_it_is_and_how_to_make_it_again(exported):
 
 
 def test_an_earlier_model_is_replaced_and_anything_else_is_not(run, exported, tmp_path):
-    (exported / "old.txt").write_text("x")
+    (exported / "report.json").unlink()
     export_model(run, exported)
-    assert not (exported / "old.txt").exists()
+    assert (exported / "report.json").exists()
+    (exported / "letter.txt").write_text("x")
+    with pytest.raises(RunError, match=r"tiny also holds letter.txt; name a folder that is not there yet"):
+        export_model(run, exported)
+    assert (exported / "letter.txt").exists()
     (tmp_path / "letters").mkdir()
     with pytest.raises(
         RunError, match="letters holds something else than a model; name a folder that is not there yet"
@@ -81,6 +85,29 @@ def test_a_run_without_a_model_has_none_to_pass_on(tmp_path, run):
     with pytest.raises(RunError, match="The run waiting has no model to pass on"):
         export_model(waiting, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("adapter_config.json", b"{torn", "adapter_config.json cannot be read"),
+        ("adapter_config.json", b"{}", "adapter_config.json cannot be read"),
+        ("adapter_config.json", b"\xff", "adapter_config.json cannot be read"),
+        ("adapter_model.safetensors", None, "adapter_model.safetensors is missing"),
+    ],
+)
+def test_a_damaged_model_is_said_to_be(run, tmp_path, name, damage, said):
+    (run.adapter_dir / name).unlink() if damage is None else (run.adapter_dir / name).write_bytes(damage)
+    with pytest.raises(RunError, match=f"The model of run trained is damaged: {said}"):
+        export_model(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_evaluation_of_a_stopped_run_goes_along(run, tmp_path):
+    run.update_status(state="stopped")
+    (run.path / "report.json").unlink()  # what is kept of the split has the report too
+    export_model(run, tmp_path / "out")
+    assert (tmp_path / "out" / "report.json").is_file()
 
 
 def test_the_zip_holds_that_folder(run):

@@ -81,3 +81,8 @@ def test_a_missing_test_file_is_a_sentence(classifier, tiny_news, tmp_path):
     (tmp_path / "train.jsonl").write_bytes((tiny_news / "train.jsonl").read_bytes())
     with pytest.raises(DataError, match=r"There is no test file in folder .*; use --split validation"):
         evaluate(classifier, build_config({"data": str(tmp_path)}), split="test")
+
+
+def test_half_a_character_is_no_reason_to_fail(classifier):
+    halved, whole = classifier.compute_logits(["Goal \ud83d scored", "Goal ? scored"])
+    assert (halved == whole).all()

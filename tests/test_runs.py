@@ -366,3 +366,16 @@ def test_the_newest_run_in_a_state_is_found(run):
 def test_no_run_in_a_state_is_told(tmp_path):
     with pytest.raises(RunError, match=r"There is no finished run in .*; make one with `train`\."):
         find_newest_run(tmp_path, states=("finished",))
+
+
+def test_a_run_has_a_model_once_it_is_at_its_end_and_kept_one(tmp_path):
+    run = create_run(tmp_path, TrainConfig())
+    run.adapter_dir.mkdir()
+    (run.adapter_dir / "agnews.json").write_text("{}")
+    found = {}
+    for state in ("queued", "failed", "stopped", "finished"):
+        run.update_status(state=state)
+        found[state] = run.has_model()
+    assert found == {"queued": False, "failed": False, "stopped": True, "finished": True}
+    (run.adapter_dir / "agnews.json").unlink()
+    assert not run.has_model()

@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from agnews_core import training
+from agnews_core import inference, training
 from agnews_core.calibration import fit_temperature
 from agnews_core.config import build_config
 from agnews_core.data import load_news
 from agnews_core.errors import ConfigError, DataError, RunError
+from agnews_core.evaluation_files import read_evaluated, write_evaluated
 from agnews_core.inference import Classifier
 from agnews_core.runs import Run, create_run
 from agnews_core.training import train
@@ -172,6 +173,22 @@ def test_a_stopped_runs_model_is_calibrated_on_validation_texts_too(tiny_setting
     assert fit_temperature(logits, np.asarray(validation["label"])) == pytest.approx(
         classifier.info.temperature, rel=0.05
     )
+
+
+def test_a_run_that_goes_on_forgets_its_evaluations_and_a_discarded_one_its_earlier_model(
+    tiny_settings, tmp_path, monkeypatch
+):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    train(run)
+    monkeypatch.undo()
+    evaluated = inference.evaluate(Classifier.load(run.adapter_dir), run.read_resolved_config(), split="test")
+    write_evaluated(run.path, evaluated)
+    run.clear_stop()
+    _stop_at_step(run, 7, monkeypatch, keep=False)
+    train(run, resume=True)
+    assert read_evaluated(run.path, "test") is None
+    assert not run.adapter_dir.exists()
 
 
 def test_discarding_a_run_leaves_no_model(tiny_settings, tmp_path, monkeypatch):

@@ -3,8 +3,7 @@ import os
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.errors import RunError
-from agnews_core.runs import Run, create_run
+from agnews_core.runs import create_run
 from agnews_core.watching import (
     compute_progress,
     compute_step_seconds,
@@ -72,12 +71,17 @@ def test_a_run_that_was_killed_took_as_long_as_its_rows_say(run):
     assert summary.seconds == 20.0
 
 
-def test_a_damaged_run_does_not_hide_the_others(run):
-    other = create_run(run.path.parent, build_config(), name="other")
-    (other.path / "config.json").write_text("{")
-    assert [summary.name for summary in summarize_runs(run.path.parent)] == ["half"]
-    with pytest.raises(RunError, match="other has no readable config"):
-        take_snapshot(other)
+@pytest.mark.parametrize("name", ["config.json", "status.json"])
+def test_a_damaged_run_reads_as_failed_and_does_not_hide_the_others(run, name):
+    damaged = create_run(run.path.parent, build_config(), name="damaged")
+    (damaged.path / name).write_bytes(b'{"torn\xff')
+    assert {summary.name: summary.state for summary in summarize_runs(run.path.parent)} == {
+        "damaged": "failed",
+        "half": "queued",
+    }
+    assert find_shown_run(run.path.parent, "damaged") == damaged
+    assert take_snapshot(damaged).status.reason == f"The run damaged has no readable {name}."
+    assert find_active(run.path.parent) == run
 
 
 def test_the_run_that_is_shown_is_the_chosen_one_else_the_active_one_else_the_newest(run):
@@ -100,10 +104,3 @@ def test_the_log_ends_with_the_traceback_of_a_run_that_failed(run):
     (run.path / "traceback.txt").write_text("Traceback\nValueError: no")
     lines = read_log_tail(run, n_lines=5).splitlines()
     assert lines == ["line 498", "line 499", "", "Traceback", "ValueError: no"]
-
-
-def test_a_run_with_a_model_says_so(run: Run):
-    assert not take_snapshot(run).has_adapter
-    run.adapter_dir.mkdir()
-    (run.adapter_dir / "agnews.json").write_text("{}")
-    assert take_snapshot(run).has_adapter

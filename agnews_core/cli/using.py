@@ -10,6 +10,7 @@ from agnews_core.cli.options import MODEL_OPTIONS
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
+from agnews_core.evaluation_files import REPORT
 from agnews_core.runs import Run, find_run, find_runs_dir
 from agnews_core.whole_files import write_whole
 
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @MODEL_OPTIONS
-@click.option("--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="The texts kept aside from training, or those of the test file.",
+)
 @click.option("--data", help="Evaluate on this news instead of the run's own.")
 @click.option("--max-eval-samples", type=click.IntRange(min=1), help="Use at most this many texts.")
 @click.option(
@@ -32,7 +39,9 @@ if TYPE_CHECKING:
     help="Also measure a plain model (TF-IDF) on the same texts of the run.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Where the report goes. Default: the run's report.json."
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the report goes. Default: the run's report.json for its own validation split, else ./report.json.",
 )
 def evaluate(
     run_name: str | None,
@@ -60,8 +69,13 @@ def evaluate(
         config = (run.read_resolved_config() if run else build_config()).model_copy(update=changes)
         from agnews_core.inference import evaluate as compute
 
-        evaluated = compute(_load_classifier(adapter_dir, run, backbone), config, split=split)
-        where = output or (run.path / "report.json" if run else Path("report.json"))
+        if run is None and split == "validation":
+            click.echo(
+                "Which texts this model was trained on is not known here: some of these may be among them.", err=True
+            )
+        classifier = _load_classifier(adapter_dir, run, backbone)
+        evaluated = compute(classifier, config, split=split, is_own=kept_in is not None)
+        where = output or (kept_in.path if kept_in and split == "validation" else Path()) / REPORT
         _write(where, evaluated.report.model_dump_json(indent=2))
         baseline = _keep(kept_in, evaluated, config, with_baseline=with_baseline) if kept_in else None
     if as_json:
@@ -106,7 +120,13 @@ def _write(path: Path, text: str) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @MODEL_OPTIONS
-@click.option("--output", type=click.Path(path_type=Path), default=Path("predictions.csv"), show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("predictions.csv"),
+    show_default=True,
+    help="Where the predictions go; a file that is there is replaced.",
+)
 @click.option("--column", help="The column that holds the texts, if it is not clear from the file.")
 @click.option("--split", help="The split to read, if the file holds several.")
 @click.option("--empty-missing", is_flag=True, help="Read missing texts as empty ones instead of refusing the file.")
@@ -160,7 +180,7 @@ def classify(
     as_json: bool,
 ) -> None:
     """Classify each TEXT, or each line of standard input where none is given."""
-    lines = texts or tuple(line for line in sys.stdin.read().splitlines() if line.strip())
+    lines = texts or _read_lines()
     if not all(text.strip() for text in lines) or not lines:
         raise ConfigError('There is no text to classify; give it in quotes: classify "Stocks rose on Monday".')
     with quiet_stdout(as_json) as out:
@@ -171,6 +191,17 @@ def classify(
         return
     for prediction in predictions:
         click.echo(f"{prediction.label_name:9} {max(prediction.probabilities):6.1%}  {prediction.text}")
+
+
+def _read_lines() -> tuple[str, ...]:
+    if sys.stdin.isatty():
+        click.echo("Type a text a line; Ctrl-D ends.", err=True)
+    try:
+        read = sys.stdin.read()
+        read.encode()  # Python may have let bytes that are no text through as halves of characters
+    except UnicodeError as error:
+        raise ConfigError("Standard input is not text in UTF-8; convert it first, as with iconv.") from error
+    return tuple(line for line in read.splitlines() if line.strip())
 
 
 def _find_model(run_name: str | None, adapter: Path | None, runs_dir: Path | None) -> tuple[Path, Run | None]:

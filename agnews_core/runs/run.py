@@ -17,6 +17,7 @@ from agnews_core.runs.status import RunStatus, State
 from agnews_core.whole_files import write_whole
 
 LOCK_SECONDS = 5.0
+ADAPTER_INFO = "agnews.json"  # written last of an adapter's files; see `adapters`
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,19 @@ class Run:
             raise RunError(f"The run {self.name} has no readable status.json.") from error
         reason = self._find_interruption(status.state)
         return status.model_copy(update={"state": "interrupted", "reason": reason}) if reason else status
+
+    def read_status_or_damage(self) -> RunStatus:
+        """Read the run's status; a run whose files are damaged reads as one that failed for that reason."""
+        try:
+            self.read_config()
+            return self.read_status()
+        except RunError as error:
+            return RunStatus(state="failed", reason=str(error))
+
+    def has_model(self) -> bool:
+        """Tell whether the run is at its end and kept a model that can be used."""
+        is_there = (self.adapter_dir / ADAPTER_INFO).is_file()
+        return is_there and self.read_status_or_damage().state in ("finished", "stopped")
 
     def _find_interruption(self, state: State) -> str:
         """Say why a state that somebody should keep up is kept up by nobody, or return ""."""

@@ -8,6 +8,7 @@ import gradio as gr
 from agnews_core.jobs import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.theme import build_css, build_theme
+from agnews_core.visitors import is_shared
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 TITLE = "AG News classifier"
@@ -41,6 +42,7 @@ def launch_options() -> dict[str, Any]:
         "css": build_css(),
         "head": f"<style>{(ASSETS / 'frame.css').read_text(encoding='utf-8')}</style>",
         "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
+        "share": is_shared(),
         "footer_links": ["api", "settings"],
         "max_file_size": "200mb",
         "show_error": False,

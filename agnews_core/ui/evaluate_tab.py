@@ -37,7 +37,7 @@ element.addEventListener('click', (event) => {
 """
 EMPTY = "Choose a model and a split, then press Evaluate; it takes seconds to a few minutes."
 CHOOSE_CELL = "Choose a cell of the matrix, or name its two classes."
-SHIPPED_ONLY = "A shipped model comes with its report on the validation split, and with no other."
+NO_REPORT = "This shipped model comes with no report on the {split} split; of your own runs one is made here."
 NO_TEXTS = "The texts behind a shipped model's report are not shipped with it; of your own runs they are shown here."
 Updates = dict[Any, Any]
 
@@ -155,7 +155,7 @@ def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
     if found is None:
         return {
             view.button: gr.Button(interactive=not model.is_shipped),
-            view.status: build_line(SHIPPED_ONLY if model.is_shipped else EMPTY),
+            view.status: build_line(NO_REPORT.format(split=split) if model.is_shipped else EMPTY),
             view.results: gr.Column(visible=False),
         }
     return _show(view, model, found)

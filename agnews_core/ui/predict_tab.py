@@ -139,12 +139,15 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
 def _read(file: str, column: str | None, split: str | None, empty_missing: bool) -> "Upload":
     from agnews_core.uploads import read_upload
 
-    return read_upload(
+    upload = read_upload(
         Path(file),
         column=(column or "").strip() or None,
         split=(split or "").strip() or None,
         missing="empty" if empty_missing else "refuse",
     )
+    if not upload.texts:
+        raise DataError("The file holds no texts; each row or line of a file is one text.")
+    return upload
 
 
 def _forget(view: _View) -> Updates:
@@ -185,6 +188,9 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
     def end() -> Updates:
         return {view.predict: gr.Button(visible=True), view.cancel: gr.Button(visible=False)}
 
+    def fail() -> str:
+        return build_line("Nothing was predicted.")
+
     def cancel() -> Updates:
         return {**end(), view.status: build_line("Cancelled; press Predict to begin again.")}
 
@@ -194,6 +200,7 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
         predict, [view.upload, view.model], shown, show_progress="hidden", concurrency_id="predict", **PRIVATE
     )
     predicted.then(end, None, buttons, **QUIET)
+    predicted.failure(fail, None, view.status, **QUIET)
     view.cancel.click(cancel, None, [view.status, *buttons], cancels=[predicted], **QUIET)
 
 

@@ -42,6 +42,7 @@ def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
     _wire_start(queue, settings, view)
     _wire_stop(queue, view)
     _wire_runs(queue, view)
+    _wire_delete(queue, view)
     return view
 
 
@@ -79,13 +80,13 @@ def refresh_view(
     if run is None:
         return _show_nothing(view)
     snapshot = take_snapshot(run)
-    seen, before = dict(seen or {}), dict(seen or {})
+    seen = dict(seen or {})
     updates: Updates = {view.seen: seen, view.fast: gr.Timer(active=find_active(queue.runs_dir) is not None)}
     updates |= _show_status(queue, view, snapshot)
     updates |= _show_curves(queue, view, snapshot, compared=compared or [], seen=seen)
     updates |= _show_runs(queue, view, (name, run.name), compared=compared or [], seen=seen)
     log = read_log_tail(run)
-    if before.get("log") != hash(log):
+    if seen.get("log") != hash(log):
         seen["log"] = hash(log)
         updates[view.log] = log
     return updates
@@ -113,7 +114,7 @@ def _show_status(queue: JobQueue, view: TrainView, snapshot: Snapshot) -> Update
         view.stop: gr.Button(interactive=state in ACTIVE),
         view.resume: gr.Button(interactive=state in RESUMABLE),
         view.delete: gr.Button(interactive=state not in ACTIVE),
-        view.download: gr.Button(interactive=state not in ACTIVE and snapshot.has_adapter),
+        view.download: gr.Button(interactive=snapshot.run.has_model()),
     }
 
 
@@ -121,7 +122,8 @@ def _show_curves(
     queue: JobQueue, view: TrainView, snapshot: Snapshot, *, compared: list[str], seen: Updates
 ) -> Updates:
     """Return new figures only when there is a new point: sent again, they would flicker."""
-    others = [take_snapshot(find_run(queue.runs_dir, name)) for name in compared if name != snapshot.run.name]
+    # Others may have been deleted by somebody else.
+    others = [take_snapshot(run) for run in list_runs(queue.runs_dir) if run.name in compared and run != snapshot.run]
     stamp = "|".join(one.curve_stamp for one in (snapshot, *others))
     if seen.get("curves") == stamp:
         return {}
@@ -169,25 +171,28 @@ def _wire_start(queue: JobQueue, settings: SettingControls, view: TrainView) -> 
 
 
 def _wire_stop(queue: JobQueue, view: TrainView) -> None:
-    def ask() -> Updates:
-        return {view.stop_question: gr.Column(visible=True)}
+    def ask(name: str | None) -> Updates:
+        if not name:
+            raise RunError("There is no run to stop.")
+        text = f"**Stop run {name} after its current step?** Keep the best model so far, or discard it."
+        return {view.stop_question: gr.Column(visible=True), view.stop_text: text, view.asked: name}
 
-    def close() -> Updates:
-        return {view.stop_question: gr.Column(visible=False)}
+    def close() -> gr.Column:
+        return gr.Column(visible=False)
 
-    def stop(keep: bool, name: str | None, compared: list[str], seen: Updates) -> Updates:
-        queue.stop(name or "", keep=keep)
-        return {**close(), **refresh_view(queue, view, name, compared, seen)}
+    def stop(keep: bool, asked: str, name: str | None, compared: list[str], seen: Updates) -> Updates:
+        queue.stop(asked, keep=keep)
+        return {view.stop_question: close(), **refresh_view(queue, view, name, compared, seen)}
 
     def resume(name: str | None, compared: list[str], seen: Updates) -> Updates:
         run = queue.resume(name or "")
         return refresh_view(queue, view, run.name, compared, seen)
 
-    view.stop.click(ask, None, view.stop_question, **ACTION)
+    view.stop.click(toasts(ask), view.run, [view.stop_question, view.stop_text, view.asked], **ACTION)
     view.go_on.click(close, None, view.stop_question, **ACTION)
     for button, keep in ((view.keep, True), (view.discard, False)):
         outputs = [view.stop_question, *view.outputs]
-        button.click(toasts(partial(stop, keep)), view.inputs, outputs, **ACTION)
+        button.click(toasts(partial(stop, keep)), [view.asked, *view.inputs], outputs, **ACTION)
     view.resume.click(toasts(resume), view.inputs, view.outputs, **ACTION)
 
 
@@ -198,23 +203,26 @@ def _wire_runs(queue: JobQueue, view: TrainView) -> None:
     def pack(name: str | None) -> gr.DownloadButton:
         return gr.DownloadButton(value=write_model_zip(find_run(queue.runs_dir, name or "")))
 
+    view.table.select(toasts(choose), None, view.outputs, **ACTION)
+    packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
+    packed.success(None, js="() => document.querySelector('#saved-zip').click()")
+
+
+def _wire_delete(queue: JobQueue, view: TrainView) -> None:
     def ask(name: str | None) -> Updates:
         if not name:
             raise RunError("There is no run to delete.")
         text = f"**Delete run {name}** with its model, curves and report? This cannot be undone."
-        return {view.delete_question: gr.Column(visible=True), view.delete_text: text}
+        return {view.delete_question: gr.Column(visible=True), view.delete_text: text, view.asked: name}
 
     def close() -> gr.Column:
         return gr.Column(visible=False)
 
-    def delete(name: str | None, seen: Updates) -> Updates:
-        queue.delete(name or "")
-        return {view.delete_question: close(), **refresh_view(queue, view, None, [], seen)}
+    def delete(asked: str, name: str | None, compared: list[str], seen: Updates) -> Updates:
+        queue.delete(asked)
+        return {view.delete_question: close(), **refresh_view(queue, view, name, compared, seen)}
 
-    view.table.select(toasts(choose), None, view.outputs, **ACTION)
-    packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
-    packed.success(None, js="() => document.querySelector('#saved-zip').click()")
-    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text], **ACTION)
+    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text, view.asked], **ACTION)
     view.do_not_delete.click(close, None, view.delete_question, **ACTION)
     outputs = [view.delete_question, *view.outputs]
-    view.really_delete.click(toasts(delete), [view.run, view.seen], outputs, **ACTION)
+    view.really_delete.click(toasts(delete), [view.asked, *view.inputs], outputs, **ACTION)

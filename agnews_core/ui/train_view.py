@@ -23,7 +23,8 @@ class TrainView:
     start: gr.Button
     stop: gr.Button
     resume: gr.Button
-    stop_question: gr.Group
+    stop_question: gr.Column
+    stop_text: gr.Markdown
     keep: gr.Button
     discard: gr.Button
     go_on: gr.Button
@@ -37,10 +38,11 @@ class TrainView:
     download: gr.Button
     saved: gr.DownloadButton
     delete: gr.Button
-    delete_question: gr.Group
+    delete_question: gr.Column
     delete_text: gr.Markdown
     really_delete: gr.Button
     do_not_delete: gr.Button
+    asked: gr.State
     seen: gr.State
     fast: gr.Timer
     slow: gr.Timer
@@ -62,6 +64,7 @@ class TrainView:
 def lay_out() -> TrainView:
     """Lay the components out inside the current gr.Tab."""
     timers = {
+        "asked": gr.State(""),  # the run a question is about, whichever is shown by the time of the answer
         "seen": gr.State({}),
         "fast": gr.Timer(WATCH_SECONDS, active=False),
         "slow": gr.Timer(IDLE_SECONDS, active=False),
@@ -76,7 +79,7 @@ def _lay_out_actions() -> dict[str, Any]:
         parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
         parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
     with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
-        gr.Markdown("**Stop this run after its current step?** Keep the best model so far, or discard it.")
+        parts["stop_text"] = gr.Markdown()
         with gr.Row(elem_classes="actions"):
             parts["keep"] = gr.Button("Keep the model so far", variant="primary", size="sm", elem_id="stop-keep")
             parts["discard"] = gr.Button("Discard it", variant="stop", size="sm", elem_id="stop-discard")

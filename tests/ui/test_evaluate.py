@@ -54,4 +54,4 @@ def test_a_shipped_models_report_is_shown_with_its_diagram_and_without_its_texts
     page.get_by_label("True class World, predicted Sports").click()
     page.locator("#cell-note", has_text="of your own runs they are shown here").wait_for()
     page.get_by_role("radio", name="Test").check()
-    page.get_by_text("comes with its report on the validation split, and with no other").wait_for()
+    page.get_by_text("comes with no report on the test split").wait_for()

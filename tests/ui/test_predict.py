@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from agnews_core.predictions import EXAMPLE_FILE
-from tests.ui.conftest import ROOT
+from tests.ui.conftest import ROOT, run_app
 from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
 
 
@@ -68,6 +69,28 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page.get_by_text("6,000 texts classified by: Shipped model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
+
+
+def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app, visit, tmp_path):  # noqa: F811
+    path = tmp_path / "empty.csv"
+    path.write_text("text\n")
+    page = visit(trained_app, "Predict")
+    page.locator("#upload input[type=file]").set_input_files(path)
+    assert "The file holds no texts" in read_toast(page)
+    assert page.locator("#predict-button").is_disabled()
+
+
+def test_a_model_that_is_gone_gives_a_toast_and_no_stuck_spinner(trained_run, visit, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "trained")
+    with run_app(tmp_path / "runs") as app:
+        page = visit(app, "Predict")
+        page.get_by_role("button", name="Try the example file").click()
+        page.locator("#first-rows tbody tr").first.wait_for()
+        (tmp_path / "runs" / "trained" / "adapter" / "adapter_model.safetensors").write_bytes(b"damaged")
+        page.locator("#predict-button").click()
+        assert "missing or damaged" in read_toast(page)
+        page.get_by_text("Nothing was predicted.").wait_for()
+        page.locator("#predict-button:visible").wait_for()
 
 
 def test_a_hostile_pickle_gives_a_toast_and_nothing_else(trained_app, visit, tmp_path):  # noqa: F811
