@@ -297,9 +297,9 @@ def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset
 
 
 def mend(text: str) -> str:
-    """Return a text as long, with "?" for halves of characters, which pickles and JSON can hold and tokenizers refuse.
+    r"""Return a text as long, with "?" for halves of characters, which pickles and JSON can hold and tokenizers refuse.
 
-    >>> mend("Goal \\ud83d scored")
+    >>> mend("Goal \ud83d scored")
     'Goal ? scored'
     """
     return text if text.isascii() else text.encode(errors="replace").decode()
