@@ -6,6 +6,7 @@
     │   └── UnsafePickleError   a pickle that asks for more than plain data
     ├── CheckpointError    a backbone, adapter or checkpoint that cannot be had or does not fit
     └── RunError           a run that cannot be created, found, resumed or finished
+        └── StoppedEarlyError   a stop was asked for before there was anything to keep
 
 Every message is one sentence or two fit to show a person: what was wanted, what came, the way out.
 The command line and the page show the message alone; nothing else in the package catches these.
@@ -34,3 +35,7 @@ class CheckpointError(AgNewsError):
 
 class RunError(AgNewsError):
     """A run cannot be created, found, resumed, or could not finish."""
+
+
+class StoppedEarlyError(RunError):
+    """A run was asked to stop before there was anything to keep."""

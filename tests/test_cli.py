@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agnews_core.cli import main
-from agnews_core.config import TrainConfig
+from agnews_core.config import TrainConfig, build_config
+from agnews_core.runs import Run, create_run
 
 PROJECT = Path(__file__).parent.parent
 
@@ -271,6 +272,28 @@ def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, train
     (tmp_path / "open" / "status.json").write_text(json.dumps({**status, "state": "stopped"}))
     message = _fails(capsys, "train", "--resume", "--runs-dir", tmp_path, "--learning-rate", "0.1")
     assert "was begun with another --learning-rate; leave that out" in message
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_resuming_a_run_that_another_process_holds_is_refused_and_leaves_its_stop_alone(
+    capsys, trained_run, tmp_path, monkeypatch, state
+):
+    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    run = Run(shutil.copytree(trained_run.path, tmp_path / "held"))
+    run.update_status(state=state)
+    run.request_stop()
+    with run.own():
+        said = _fails(capsys, "train", "--resume", "held", "--runs-dir", tmp_path)
+    assert said == "Error: The run held is being trained by another process."
+    assert run.read_stop() == "keep"
+
+
+def test_resuming_a_stopped_run_withdraws_its_stop(capsys, tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 2}), name="open")
+    run.update_status(state="stopped")
+    run.request_stop()
+    assert _run(capsys, "train", "--resume", "open", "--runs-dir", tmp_path)[0] == 0
+    assert run.read_status().state == "finished"
 
 
 def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):

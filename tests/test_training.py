@@ -236,6 +236,9 @@ def test_what_nobody_foresaw_is_kept_with_its_traceback(tiny_settings, tmp_path,
         train(run)
     assert run.read_status().state == "failed"
     assert "KeyError" in (run.path / "traceback.txt").read_text()
+    monkeypatch.undo()
+    assert train(run, resume=True).state == "finished"
+    assert not (run.path / "traceback.txt").exists()
 
 
 def test_a_disk_too_small_for_the_run_is_refused_before_training(tiny_settings, tmp_path, monkeypatch):
