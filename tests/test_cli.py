@@ -170,16 +170,36 @@ def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run,
     assert [int(row[1]) for row in rows[1:]] == [row["label"] for row in json.loads(out)]
 
 
-def test_runs_lists_stops_and_deletes(capsys, trained_run, tmp_path):
+def test_runs_lists_and_deletes(capsys, trained_run, tmp_path):
     shutil.copytree(trained_run.path, tmp_path / "copy")
     _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--json")
     (row,) = json.loads(out)["runs"]
     assert (row["name"], row["state"], row["step"], row["max_steps"]) == ("copy", "finished", 9, 9)
-    _run(capsys, "runs", "--runs-dir", tmp_path, "--stop", "copy")
-    assert (tmp_path / "copy" / "stop").read_text() == "keep"
-    _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")
+    _, out, err = _run(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")
     assert not (tmp_path / "copy").exists()
     assert out == f"There are no runs in {tmp_path}.\n"
+    assert err == "The run copy is deleted.\n"
+
+
+def test_runs_asks_an_active_run_to_stop_and_says_so(capsys, tmp_path):
+    run = create_run(tmp_path, build_config(), name="waiting")
+    status, _, err = _run(capsys, "runs", "--runs-dir", tmp_path, "--stop", "waiting")
+    assert status == 0
+    assert err == "The run waiting is asked to stop; it keeps the best model that it has by then.\n"
+    assert run.read_stop() == "keep"
+
+
+def test_a_run_at_its_end_is_not_asked_to_stop(capsys, trained_run):
+    said = _fails(capsys, "runs", "--runs-dir", trained_run.path.parent, "--stop", "trained")
+    assert said == "Error: The run trained is finished; only one that waits or is being trained can be stopped."
+    assert not trained_run.read_stop()
+
+
+def test_runs_does_one_thing_at_a_time(capsys, tmp_path):
+    create_run(tmp_path, build_config(), name="a")
+    said = _fails(capsys, "runs", "--runs-dir", tmp_path, "--stop", "a", "--delete", "a")
+    assert said == "Error: --stop, --delete and --export are done one at a time; give one of them."
+    assert (tmp_path / "a" / "status.json").is_file()
 
 
 def test_settings_come_from_flags_over_the_file_over_the_preset(capsys, tmp_path):
