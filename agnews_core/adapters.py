@@ -99,10 +99,14 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     path = adapter_dir / ADAPTER_INFO
     try:
         info = AdapterInfo.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise CheckpointError(
             f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing)."
         ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} does not describe an adapter: it is not text in UTF-8.") from error
     except ValidationError as error:
         raise CheckpointError(f"{path} does not describe an adapter: {error.errors()[0]['msg']}.") from error
     if info.labels != LABELS:

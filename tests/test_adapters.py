@@ -55,6 +55,19 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path):
         load_model(tmp_path)
 
 
+def test_a_description_that_is_not_text_is_refused(saved):
+    (saved / "agnews.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(CheckpointError, match=r"agnews\.json does not describe an adapter: it is not text in UTF-8\."):
+        load_model(saved)
+
+
+def test_a_description_that_cannot_be_read_is_not_called_missing(saved):
+    (saved / "agnews.json").unlink()
+    (saved / "agnews.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"agnews\.json cannot be read: Is a directory\."):
+        load_model(saved)
+
+
 def test_weights_of_other_shapes_are_refused(saved):
     info = json.loads((saved / "agnews.json").read_text())
     info["layer_ranks"]["8"] = 17

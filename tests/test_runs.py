@@ -119,15 +119,6 @@ def test_a_full_disk_leaves_no_half_run(tmp_path, monkeypatch):
     assert not (tmp_path / "first").exists()
 
 
-def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monkeypatch):
-    def write(path, text):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("agnews_core.runs.run.write_whole", write)
-    with pytest.raises(RunError, match=r"The run first cannot be asked to stop: No space left on device\."):
-        run.request_stop()
-
-
 # Status
 
 
@@ -287,6 +278,15 @@ def test_a_request_to_stop_can_be_withdrawn_twice(run):
 def test_a_run_owned_by_another_process_can_be_asked_to_stop(run, owner):
     run.request_stop()
     assert run.read_stop() == "keep"
+
+
+def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monkeypatch):
+    def write(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("agnews_core.runs.run.write_whole", write)
+    with pytest.raises(RunError, match=r"The run first cannot be asked to stop: No space left on device\."):
+        run.request_stop()
 
 
 # Metrics
