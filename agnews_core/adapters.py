@@ -128,11 +128,11 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
         CheckpointError: The folder is no adapter, its backbone cannot be had, or it was trained on another one.
     """
     info = read_adapter_info(adapter_dir)
-    backbone = load_backbone(backbone_name or info.backbone)
+    backbone = load_backbone(backbone_name or info.backbone, replaceable=False)
     if compute_fingerprint(backbone) != info.backbone_fingerprint:
         raise CheckpointError(
             f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
-            f"{backbone.name} in {backbone.folder}; give the backbone it was trained on with --backbone."
+            f"{backbone.name} in {backbone.folder}; it needs the backbone it was trained on."
         )
     try:
         model = load_with_lora(backbone, info)

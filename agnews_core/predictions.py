@@ -135,7 +135,7 @@ def write_predictions(
         temporary.replace(path)
     except OSError as error:
         raise DataError(
-            f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output."
+            f"The predictions cannot be written to {path}: {error.strerror}; choose another place."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -198,7 +198,7 @@ def _check_disk(run: Run, built: Plan) -> None:
     if free < needed:
         raise RunError(
             f"The runs folder {run.path.parent} has {free / 1e6:,.0f} MB free and this run needs about {needed / 1e6:,.0f} MB; "
-            "make room or choose another with --runs-dir."
+            "make room, or choose another runs folder."
         )
 
 
@@ -320,7 +320,7 @@ def _end(run: Run, state: str, reason: str) -> None:
 def _explain(error: Exception, run: Run) -> str:
     # safetensors, torch and Python each report a full disk in their own way.
     if shutil.disk_usage(run.path).free < SPARE_BYTES:
-        return f"The disk that holds {run.path.parent} is full; make room, then go on with --resume."
+        return f"The disk that holds {run.path.parent} is full; make room, then resume the run."
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "There was not enough memory; use a smaller batch, a shorter max_length or a smaller backbone."
     return f"Training failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"

@@ -241,7 +241,7 @@ def test_a_command_alone_shows_what_there_is(capsys):
         (["plan", "--learning-rate", "fast"], "`learning_rate` must be a valid number, got 'fast'."),
         (["plan", "--preset", "sede"], "There is no preset 'sede' (did you mean 'seed'?)"),
         (["plan", "--config", "/nowhere.yaml"], "The settings file /nowhere.yaml cannot be read: No such file"),
-        (["plan", "--backbone", "no/such-model"], "use --backbone all-MiniLM-L6-v2, which is bundled"),
+        (["plan", "--backbone", "no/such-model"], "or take all-MiniLM-L6-v2, which is bundled"),
         (["classify", "   "], "There is no text to classify"),
     ],
 )
@@ -281,7 +281,7 @@ def test_a_runs_folder_that_is_a_file_is_refused(capsys, tiny_settings, tmp_path
     (tmp_path / "file").write_text("")
     message = _fails(capsys, "train", *_flags(tiny_settings), "--runs-dir", tmp_path / "file")
     assert "cannot be written" in message
-    assert "choose another with --runs-dir" in message
+    assert "choose another folder" in message
 
 
 def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, trained_run, tmp_path):

@@ -90,7 +90,7 @@ def test_a_name_that_could_lead_elsewhere_is_not_looked_for(tmp_path, name):
 
 def test_a_name_that_is_taken_is_told(run):
     with pytest.raises(
-        RunError, match=r"There is a run named first already; choose another name, or go on with it by --resume\."
+        RunError, match=r"There is a run named first already; choose another name, or resume that run\."
     ):
         create_run(run.path.parent, TrainConfig(), name="first")
 
@@ -98,14 +98,14 @@ def test_a_name_that_is_taken_is_told(run):
 def test_a_runs_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(
-        RunError, match=r"The runs folder .*runs cannot be written: it is a file; choose another with --runs-dir\."
+        RunError, match=r"The runs folder .*runs cannot be written: it is a file; choose another folder\."
     ):
         create_run(tmp_path / "runs", TrainConfig())
 
 
 def test_a_runs_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be written: Not a directory; choose another with --runs-dir\."):
+    with pytest.raises(RunError, match=r"cannot be written: Not a directory; choose another folder\."):
         create_run(tmp_path / "file" / "runs", TrainConfig())
 
 

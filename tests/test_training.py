@@ -324,7 +324,7 @@ def test_a_folder_without_write_permission_is_a_sentence(tiny_settings, tmp_path
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)  # root may write anywhere; nobody may not
     try:
-        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another with --runs-dir"):
+        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another folder"):
             create_run(tmp_path, config)
     finally:
         os.seteuid(user)
