@@ -216,6 +216,15 @@ def test_every_setting_is_a_flag_with_its_help(capsys):
         assert f"--{name.replace('_', '-')} " in out
 
 
+def test_settings_stand_under_the_headings_of_their_groups(capsys):
+    _, out, _ = _run(capsys, "train", "--help")
+    sections = dict(part.split(":\n", 1) for part in out.split("\n\n")[2:])
+    assert list(sections) == ["Options", "Model", "LoRA", "Data", "Training", "Watching"]
+    assert "--name " in sections["Options"]
+    assert "--lora-alpha " in sections["LoRA"]
+    assert "--learning-rate " in sections["Training"]
+
+
 def test_a_command_alone_shows_what_there_is(capsys):
     status, out, _ = _run(capsys)
     assert status == 2

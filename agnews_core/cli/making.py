@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, flag, read_overrides
+from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, SettingsCommand, flag, read_overrides
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config, write_settings
 from agnews_core.errors import ConfigError, StoppedEarlyError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agnews_core.training import TrainResult
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @CONFIG_OPTIONS
 @click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
 @JSON_OPTION
@@ -47,7 +47,7 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
         click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @CONFIG_OPTIONS
 @RUNS_DIR_OPTION
 @click.option("--name", help="The new run's name. Default: the time.")
