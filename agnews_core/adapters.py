@@ -99,10 +99,14 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     path = adapter_dir / ADAPTER_INFO
     try:
         info = AdapterInfo.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise CheckpointError(
             f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing)."
         ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} does not describe an adapter: it is not text in UTF-8.") from error
     except ValidationError as error:
         raise CheckpointError(f"{path} does not describe an adapter: {error.errors()[0]['msg']}.") from error
     if info.labels != LABELS:
@@ -124,11 +128,11 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
         CheckpointError: The folder is no adapter, its backbone cannot be had, or it was trained on another one.
     """
     info = read_adapter_info(adapter_dir)
-    backbone = load_backbone(backbone_name or info.backbone)
+    backbone = load_backbone(backbone_name or info.backbone, replaceable=False)
     if compute_fingerprint(backbone) != info.backbone_fingerprint:
         raise CheckpointError(
             f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
-            f"{backbone.name} in {backbone.folder}; give the backbone it was trained on with --backbone."
+            f"{backbone.name} in {backbone.folder}; it needs the backbone it was trained on."
         )
     try:
         model = load_with_lora(backbone, info)

@@ -88,11 +88,12 @@ class Backbone:
         return str(self.folder) if self.source == "folder" else self.name
 
 
-def load_backbone(name: str) -> Backbone:
+def load_backbone(name: str, *, replaceable: bool = True) -> Backbone:
     """Find a backbone, downloading it if that is what it takes.
 
     Args:
         name: "auto" (roberta-base where it can be had, else the bundled one), a name on offer, a folder, or a hub id.
+        replaceable: Whether another backbone would do as well, so that the bundled one is a way out.
 
     Raises:
         CheckpointError: It cannot be had; the message names the ways out.
@@ -107,9 +108,10 @@ def load_backbone(name: str) -> Backbone:
         return _load_bundled(f"Backbone {name}, bundled with this program.")
     found = _load_from_hub(name)
     if found is None:
+        bundled = f", or take {BUNDLED_BACKBONE}, which is bundled" if replaceable else ""
         raise CheckpointError(
             f"Backbone {name!r} is not a folder here, not in the hub's cache, and {_why_not_hub()}; connect to the hub once, "
-            f"give a folder that holds it, or use --backbone {BUNDLED_BACKBONE}, which is bundled."
+            f"or give a folder that holds it{bundled}."
         )
     return _check_folder(found)
 

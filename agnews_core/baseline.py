@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agnews_core.whole_files import write_whole
 
@@ -79,7 +79,7 @@ def read_baseline(folder: Path, split: str) -> Baseline | None:
     """Return the baseline that is kept, if one is."""
     try:
         return Baseline.model_validate_json(_find_file(folder, split).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+    except (OSError, ValueError):  # not there, not text, or not what it should be
         return None
 
 

@@ -6,9 +6,11 @@
     │   └── UnsafePickleError   a pickle that asks for more than plain data
     ├── CheckpointError    a backbone, adapter or checkpoint that cannot be had or does not fit
     └── RunError           a run that cannot be created, found, resumed or finished
+        └── StoppedEarlyError   a stop was asked for before there was anything to keep
 
 Every message is one sentence or two fit to show a person: what was wanted, what came, the way out.
-The command line and the page show the message alone; nothing else in the package catches these.
+The command line and the page show the message alone. In between they are caught only to record a failure with its run, to pass it
+on in other words or out of a child process, or where what cannot be read counts as not there.
 """
 
 
@@ -34,3 +36,7 @@ class CheckpointError(AgNewsError):
 
 class RunError(AgNewsError):
     """A run cannot be created, found, resumed, or could not finish."""
+
+
+class StoppedEarlyError(RunError):
+    """A run was asked to stop before there was anything to keep."""

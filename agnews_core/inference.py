@@ -169,7 +169,7 @@ def evaluate_split(
     rows = news.validation if split == "validation" else news.test
     if rows is None:
         raise DataError(
-            f"There is no test file in {news.counts.source}; use --split validation, or give other news by --data."
+            f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
         )
     if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
         rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))

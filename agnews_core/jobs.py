@@ -10,7 +10,6 @@ ends, so that the run reads as interrupted and not as one that nobody can stop.
 
 import logging
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -89,9 +88,10 @@ class JobQueue:
     def __init__(self, runs_dir: Path, *, train: Callable[..., None] = train_in_child) -> None:
         self.runs_dir = runs_dir
         self._train = train
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._lock = threading.Lock()  # between asking for a run's state and changing it
-        self._taken = ""
+        self._added = threading.Condition(self._lock)
+        self._waiting: dict[str, _Job] = {}  # by the run's name, in the order of their turns
+        self._taken: _Job | None = None
         self._worker: threading.Thread | None = None
 
     def start_worker(self) -> None:
@@ -141,7 +141,8 @@ class JobQueue:
         run = find_run(self.runs_dir, name)
         with self._lock:
             status = run.read_status()
-            if status.state == "queued" and name != self._taken:
+            if status.state == "queued" and (name in self._waiting or not self._is_taken(run)):
+                self._leave(run)
                 return run.update_status(state="stopped", reason="Stopped before its turn came.", ended_at=now())
             if status.state in ACTIVE:
                 run.request_stop(keep=keep)
@@ -157,40 +158,65 @@ class JobQueue:
         with self._lock:
             if run.read_status().state in ACTIVE:
                 raise RunError(f"The run {name} is not at its end; stop it first.")
+            self._leave(run)
             run.delete()
 
     def _check_room(self) -> None:
-        if self._jobs.qsize() >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise RunError(f"{MAX_WAITING} runs are waiting already; stop one of them, or come back later.")
 
+    def _is_taken(self, run: Run) -> bool:
+        return self._taken is not None and self._taken.run == run
+
     def _add(self, run: Run, *, resume: bool) -> None:
-        place = run.hold_place()
+        self._leave(run)  # another program may have trained it while it waited here
+        place = self._hold_place(run)
         run.clear_stop()
         stamp = datetime.now(UTC).isoformat(timespec="microseconds")
         run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
-        self._jobs.put(_Job(run, resume, place))
+        self._waiting[run.name] = _Job(run, resume, place)
+        self._added.notify()
+
+    def _hold_place(self, run: Run) -> FileLock:
+        """Hold the run's place, anew or still: a training that has recorded its end takes a moment to be gone."""
+        if self._taken is None or self._taken.run != run:
+            return run.hold_place()
+        self._taken.place.acquire()  # the lock counts: it is free once the worker has released it too
+        return self._taken.place
+
+    def _leave(self, run: Run) -> None:
+        """Take a run out of the queue and free its place, if it waits here."""
+        job = self._waiting.pop(run.name, None)
+        if job is not None:
+            job.place.release()
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
+            job = self._take()
             try:
-                if self._take(job):
+                if _wants_turn(job.run):
                     self._train(job.run, resume=job.resume)
             except Exception:  # the worker's top: whatever it was, the run has it, and the next one gets its turn
                 _record_failure(job.run)
             finally:
-                self._taken = ""
-                job.place.release()
+                with self._lock:
+                    self._taken = None
+                    job.place.release()
 
-    def _take(self, job: _Job) -> bool:
-        """Tell whether the job still wants its turn: it may have been stopped, deleted, or resumed elsewhere."""
+    def _take(self) -> _Job:
         with self._lock:
-            try:
-                waits = job.run.read_status().state == "queued"
-            except RunError:  # deleted
-                return False
-            self._taken = job.run.name if waits else ""
-            return waits
+            self._added.wait_for(lambda: self._waiting)
+            job = self._waiting.pop(next(iter(self._waiting)))
+            self._taken = job
+            return job
+
+
+def _wants_turn(run: Run) -> bool:
+    """Tell whether a run still waits: another program may have stopped, deleted or resumed it."""
+    try:
+        return run.read_status().state == "queued"
+    except RunError:  # deleted
+        return False
 
 
 def _record_failure(run: Run) -> None:

@@ -22,7 +22,7 @@ class NewsFolder:
 
     Attributes:
         path: Holds the files.
-        data: A `--data` value that finds the same again from anywhere.
+        data: A value of `data` that finds the same again from anywhere.
         source: Where it was found, in words; the same words each time the same is found.
         reason: Why this news, where it stands in for other news; else "".
     """
@@ -34,7 +34,7 @@ class NewsFolder:
 
 
 def find_news(data: str) -> NewsFolder:
-    """Turn a `--data` value into a folder on this machine.
+    """Turn a value of `data` into a folder on this machine.
 
     Raises:
         DataError: There is no such folder, or the hub was asked for and cannot be reached.
@@ -47,8 +47,8 @@ def find_news(data: str) -> NewsFolder:
         path = _find_on_hub()
         if path is None:
             raise DataError(
-                f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, give a "
-                "folder with --data, or use --data sample."
+                f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, or set "
+                "`data` to a folder of news or to sample, the bundled news."
             )
         return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
     return _find_folder(data)

@@ -1,7 +1,6 @@
 """What a model said of texts: one prediction, a table of many, a CSV file of them. It does not predict."""
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from agnews_core.data import LABELS
 from agnews_core.errors import DataError
+from agnews_core.whole_files import replacing
 
 EXAMPLE_FILE = Path(__file__).parent.parent / "assets" / "examples" / "test_unlabelled.pkl"
 Progress = Callable[[int, int], None]  # (texts done, texts in all)
@@ -122,21 +122,17 @@ def write_predictions(
     Raises:
         DataError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     n_rows = 0
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["ID", "Label", *["LabelName"] * label_names, *LABELS * probabilities])
             for n_rows, prediction in enumerate(predictions, start=1):
                 name = [prediction.label_name] * label_names
                 shares = [f"{share:.6f}" for share in prediction.probabilities] if probabilities else []
                 writer.writerow([n_rows - 1, prediction.label, *name, *shares])
-        temporary.replace(path)
     except OSError as error:
         raise DataError(
-            f"The predictions cannot be written to {path}: {error.strerror}; choose another place with --output."
+            f"The predictions cannot be written to {path}: {error.strerror}; choose another place."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return n_rows

@@ -33,9 +33,10 @@ def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: 
     """Build the page. Texts are escaped: news is written by others."""
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="note">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}; {report.created_at}</p>',
+        f'<p class="note">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}; '
+        f"{escape(report.created_at)}</p>",
         f'<p><span class="number">{report.accuracy:.2%}</span> of the texts were given their class.</p>',
-        f"<p>{describe_accuracy(report)} {describe_baseline(report, baseline)}</p>",
+        f"<p>{escape(describe_accuracy(report))} {escape(describe_baseline(report, baseline))}</p>",
         "<h2>Classes</h2>",
         _build_classes(report),
         "<h2>Confusion matrix</h2><p>Rows: the true class. Columns: the class the model gave.</p>",
@@ -62,14 +63,16 @@ def describe_accuracy(report: "EvaluationReport") -> str:
 
 
 def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
-    """Say what the plain model reaches, and whether the difference is more than chance might make."""
+    """Say what the plain model reaches, and whether chance alone could make the difference: whether the intervals overlap."""
     if baseline is None:
         return ""
     some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
+    overlap = report.accuracy_low <= baseline.accuracy_high and baseline.accuracy_low <= report.accuracy_high
+    chance = "overlap: chance alone could make" if overlap else "do not overlap: chance alone would hardly make"
     return (
         f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
         f"the same rows: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
-        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}."
+        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. The two 95 % intervals {chance} such a difference."
     )
 
 

@@ -86,7 +86,7 @@ class RunCallback(TrainerCallback):
         if not math.isfinite(logs["loss"]):
             raise RunError(
                 f"The loss is no longer a number at step {state.global_step}; use a lower learning rate (it is "
-                f"{args.learning_rate:g}) or --precision fp32."
+                f"{args.learning_rate:g}) or the precision fp32."
             )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:

@@ -26,7 +26,7 @@ from agnews_core.calibration import apply_temperature, compute_calibration_error
 from agnews_core.config import TrainConfig
 from agnews_core.data import DataCounts, load_news, tokenize
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
-from agnews_core.errors import AgNewsError, RunError
+from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.evaluation import compute_report, read_versions
 from agnews_core.evaluation_files import REPORT, Evaluated, forget_evaluated, write_evaluated
 from agnews_core.model import Plan, build_model, plan, read_plan
@@ -79,23 +79,36 @@ class _Parts:
 
 
 def train(run: Run, *, resume: bool = False) -> TrainResult:
-    """Train a run to its end: finished, or stopped because somebody asked for that.
+    """Own a run and train it, as `train_owned` does.
+
+    Raises:
+        RunError: Another process is training it; otherwise as `train_owned`.
+    """
+    with run.own():
+        return train_owned(run, resume=resume)
+
+
+def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
+    """Train a run that this process owns to its end: finished, or stopped because somebody asked for that.
+
+    A request to stop that is there already is obeyed. Who resumes a stopped run withdraws it (`Run.clear_stop`), and owns the run
+    by then: it may be meant for another process that is training it.
 
     Args:
         run: Made by `runs.create_run`; its config.json has the settings.
         resume: Go on from the last complete checkpoint, if there is one.
 
-    A request to stop that is there already is obeyed; who resumes a stopped run withdraws it first (`Run.clear_stop`).
-
     Raises:
         ConfigError, DataError, CheckpointError: The settings cannot be carried out.
+        StoppedEarlyError: A stop was asked for before there was anything to keep.
         RunError: The run failed; status.json has the reason, traceback.txt the place.
     """
-    with run.own(), _log_to(run.path / "log.txt"):
+    with _log_to(run.path / "log.txt"):
+        (run.path / "traceback.txt").unlink(missing_ok=True)  # of an earlier failure
         run.update_status(state="running", started_at=now(), ended_at="", reason="", versions=read_versions())
         try:
             return _train(run, resume=resume)
-        except _StoppedEarlyError as error:
+        except StoppedEarlyError as error:
             _end(run, "stopped", str(error))
             raise
         except KeyboardInterrupt:
@@ -186,7 +199,7 @@ def _check_disk(run: Run, built: Plan) -> None:
     if free < needed:
         raise RunError(
             f"The runs folder {run.path.parent} has {free / 1e6:,.0f} MB free and this run needs about {needed / 1e6:,.0f} MB; "
-            "make room or choose another with --runs-dir."
+            "make room, or choose another runs folder."
         )
 
 
@@ -285,13 +298,9 @@ def _is_complete(checkpoint: Path) -> bool:
         return False
 
 
-class _StoppedEarlyError(RunError):
-    """A stop was asked for before there was anything to keep."""
-
-
 def _enter(run: Run, phase: Phase) -> None:
     if run.read_stop() and phase in ("preparing data", "loading the backbone", "training"):
-        raise _StoppedEarlyError("Stopped before training began.")
+        raise StoppedEarlyError("Stopped before training began.")
     logger.info("%s", phase)
     run.update_status(phase=phase)
 
@@ -314,7 +323,7 @@ def _end(run: Run, state: str, reason: str) -> None:
 def _explain(error: Exception, run: Run) -> str:
     # safetensors, torch and Python each report a full disk in their own way.
     if shutil.disk_usage(run.path).free < SPARE_BYTES:
-        return f"The disk that holds {run.path.parent} is full; make room, then go on with --resume."
+        return f"The disk that holds {run.path.parent} is full; make room, then resume the run."
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "There was not enough memory; use a smaller batch, a shorter max_length or a smaller backbone."
     return f"Training failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"

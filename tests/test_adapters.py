@@ -50,9 +50,29 @@ def test_an_adapter_of_another_backbone_is_refused(saved):
         load_model(saved, backbone_name="all-MiniLM-L6-v2")
 
 
+def test_an_adapter_whose_backbone_is_gone_is_not_offered_another_one(saved):
+    info = json.loads((saved / "agnews.json").read_text())
+    (saved / "agnews.json").write_text(json.dumps({**info, "backbone": "/gone"}))
+    with pytest.raises(CheckpointError, match=r"connect to the hub once, or give a folder that holds it\.$"):
+        load_model(saved)
+
+
 def test_a_folder_without_an_adapter_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"holds no adapter of this program \(agnews.json is missing\)"):
         load_model(tmp_path)
+
+
+def test_a_description_that_is_not_text_is_refused(saved):
+    (saved / "agnews.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(CheckpointError, match=r"agnews\.json does not describe an adapter: it is not text in UTF-8\."):
+        load_model(saved)
+
+
+def test_a_description_that_cannot_be_read_is_not_called_missing(saved):
+    (saved / "agnews.json").unlink()
+    (saved / "agnews.json").mkdir()
+    with pytest.raises(CheckpointError, match=r"agnews\.json cannot be read: Is a directory\."):
+        load_model(saved)
 
 
 def test_weights_of_other_shapes_are_refused(saved):

@@ -193,7 +193,7 @@ def test_an_odd_name_is_told_in_a_sentence_that_names_the_ways_out(name):
         load_backbone(name)
     assert str(caught.value) == (
         f"Backbone {name!r} is not a folder here, not in the hub's cache, and the hub does not answer; connect to the hub "
-        "once, give a folder that holds it, or use --backbone all-MiniLM-L6-v2, which is bundled."
+        "once, or give a folder that holds it, or take all-MiniLM-L6-v2, which is bundled."
     )
 
 

@@ -42,5 +42,6 @@ def test_training_texts_are_capped_and_the_cap_is_told(table, tmp_path, monkeypa
 
 
 def test_a_damaged_file_is_no_baseline(tmp_path):
-    (tmp_path / "baseline-test.json").write_text(json.dumps({"accuracy": 1}))
-    assert read_baseline(tmp_path, "test") is None
+    for damaged in (json.dumps({"accuracy": 1}).encode(), b"\xff\xfe{}"):
+        (tmp_path / "baseline-test.json").write_bytes(damaged)
+        assert read_baseline(tmp_path, "test") is None

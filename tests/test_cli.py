@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agnews_core.cli import main
-from agnews_core.config import TrainConfig
+from agnews_core.config import TrainConfig, build_config
+from agnews_core.runs import Run, create_run
 
 PROJECT = Path(__file__).parent.parent
 
@@ -204,16 +205,36 @@ def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run,
     assert [int(row[1]) for row in rows[1:]] == [row["label"] for row in json.loads(out)]
 
 
-def test_runs_lists_stops_and_deletes(capsys, trained_run, tmp_path):
+def test_runs_lists_and_deletes(capsys, trained_run, tmp_path):
     shutil.copytree(trained_run.path, tmp_path / "copy")
     _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--json")
     (row,) = json.loads(out)["runs"]
     assert (row["name"], row["state"], row["step"], row["max_steps"]) == ("copy", "finished", 9, 9)
-    _run(capsys, "runs", "--runs-dir", tmp_path, "--stop", "copy")
-    assert (tmp_path / "copy" / "stop").read_text() == "keep"
-    _, out, _ = _run(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")
+    _, out, err = _run(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")
     assert not (tmp_path / "copy").exists()
     assert out == f"There are no runs in {tmp_path}.\n"
+    assert err == "The run copy is deleted.\n"
+
+
+def test_runs_asks_an_active_run_to_stop_and_says_so(capsys, tmp_path):
+    run = create_run(tmp_path, build_config(), name="waiting")
+    status, _, err = _run(capsys, "runs", "--runs-dir", tmp_path, "--stop", "waiting")
+    assert status == 0
+    assert err == "The run waiting is asked to stop; it keeps the best model that it has by then.\n"
+    assert run.read_stop() == "keep"
+
+
+def test_a_run_at_its_end_is_not_asked_to_stop(capsys, trained_run):
+    said = _fails(capsys, "runs", "--runs-dir", trained_run.path.parent, "--stop", "trained")
+    assert said == "Error: The run trained is finished; only one that waits or is being trained can be stopped."
+    assert not trained_run.read_stop()
+
+
+def test_runs_does_one_thing_at_a_time(capsys, tmp_path):
+    create_run(tmp_path, build_config(), name="a")
+    said = _fails(capsys, "runs", "--runs-dir", tmp_path, "--stop", "a", "--delete", "a")
+    assert said == "Error: --stop, --delete and --export are done one at a time; give one of them."
+    assert (tmp_path / "a" / "status.json").is_file()
 
 
 def test_settings_come_from_flags_over_the_file_over_the_preset(capsys, tmp_path):
@@ -228,6 +249,15 @@ def test_every_setting_is_a_flag_with_its_help(capsys):
     _, out, _ = _run(capsys, "train", "--help")
     for name in TrainConfig.model_fields:
         assert f"--{name.replace('_', '-')} " in out
+
+
+def test_settings_stand_under_the_headings_of_their_groups(capsys):
+    _, out, _ = _run(capsys, "train", "--help")
+    sections = dict(part.split(":\n", 1) for part in out.split("\n\n")[2:])
+    assert list(sections) == ["Options", "Model", "LoRA", "Data", "Training", "Watching"]
+    assert "--name " in sections["Options"]
+    assert "--lora-alpha " in sections["LoRA"]
+    assert "--learning-rate " in sections["Training"]
 
 
 def test_a_command_alone_shows_what_there_is(capsys):
@@ -255,7 +285,7 @@ def test_a_command_alone_shows_what_there_is(capsys):
         (["plan", "--learning-rate", "fast"], "`learning_rate` must be a valid number, got 'fast'."),
         (["plan", "--preset", "sede"], "There is no preset 'sede' (did you mean 'seed'?)"),
         (["plan", "--config", "/nowhere.yaml"], "The settings file /nowhere.yaml cannot be read: No such file"),
-        (["plan", "--backbone", "no/such-model"], "use --backbone all-MiniLM-L6-v2, which is bundled"),
+        (["plan", "--backbone", "no/such-model"], "or take all-MiniLM-L6-v2, which is bundled"),
         (["classify", "   "], "There is no text to classify"),
     ],
 )
@@ -295,7 +325,7 @@ def test_a_runs_folder_that_is_a_file_is_refused(capsys, tiny_settings, tmp_path
     (tmp_path / "file").write_text("")
     message = _fails(capsys, "train", *_flags(tiny_settings), "--runs-dir", tmp_path / "file")
     assert "cannot be written" in message
-    assert "choose another with --runs-dir" in message
+    assert "choose another folder" in message
 
 
 def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, trained_run, tmp_path):
@@ -306,6 +336,28 @@ def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, train
     (tmp_path / "open" / "status.json").write_text(json.dumps({**status, "state": "stopped"}))
     message = _fails(capsys, "train", "--resume", "--runs-dir", tmp_path, "--learning-rate", "0.1")
     assert "was begun with another --learning-rate; leave that out" in message
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_resuming_a_run_that_another_process_holds_is_refused_and_leaves_its_stop_alone(
+    capsys, trained_run, tmp_path, monkeypatch, state
+):
+    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    run = Run(shutil.copytree(trained_run.path, tmp_path / "held"))
+    run.update_status(state=state)
+    run.request_stop()
+    with run.own():
+        said = _fails(capsys, "train", "--resume", "held", "--runs-dir", tmp_path)
+    assert said == "Error: The run held is being trained by another process."
+    assert run.read_stop() == "keep"
+
+
+def test_resuming_a_stopped_run_withdraws_its_stop(capsys, tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 2}), name="open")
+    run.update_status(state="stopped")
+    run.request_stop()
+    assert _run(capsys, "train", "--resume", "open", "--runs-dir", tmp_path)[0] == 0
+    assert run.read_status().state == "finished"
 
 
 def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):

@@ -79,7 +79,9 @@ def test_the_test_split_is_the_test_file(classifier, trained_run):
 
 def test_a_missing_test_file_is_a_sentence(classifier, tiny_news, tmp_path):
     (tmp_path / "train.jsonl").write_bytes((tiny_news / "train.jsonl").read_bytes())
-    with pytest.raises(DataError, match=r"There is no test file in folder .*; use --split validation"):
+    with pytest.raises(
+        DataError, match=r"There is no test file in folder .*; evaluate on the validation split, or give news"
+    ):
         evaluate(classifier, build_config({"data": str(tmp_path)}), split="test")
 
 

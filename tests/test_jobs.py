@@ -78,6 +78,54 @@ def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trai
     assert second.read_status().reason == "Stopped before its turn came."
 
 
+def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_the_end(queue, training):
+    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    wait_until(lambda: state(first) == "running")
+    queue.stop("b")
+    began = time.monotonic()
+    queue.resume("b")
+    assert time.monotonic() - began < 1
+    assert [find_place(queue.runs_dir, name) for name in ("c", "b")] == [1, 2]
+    training.end.set()
+    wait_until(lambda: state(second) == "finished")
+    assert training.order == [("a", False), ("c", False), ("b", True)]
+    assert state(third) == "finished"
+
+
+def test_a_stopped_queued_run_can_be_deleted_at_once_and_is_never_trained(queue, training):
+    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    wait_until(lambda: state(first) == "running")
+    queue.stop("b")
+    queue.delete("b")
+    assert not second.path.exists()
+    training.end.set()
+    wait_until(lambda: state(third) == "finished")
+    assert [name for name, _ in training.order] == ["a", "c"]
+
+
+def test_a_run_whose_training_has_recorded_its_end_but_is_not_gone_yet_can_be_resumed_at_once(tmp_path):
+    gone, turns = threading.Event(), []
+
+    def train(run, *, resume):
+        turns.append(resume)
+        run.update_status(state="finished" if resume else "stopped")
+        gone.wait(20)
+
+    queue = JobQueue(tmp_path, train=train)
+    queue.start_worker()
+    run = queue.start(build_config(), name="a")
+    wait_until(lambda: state(run) == "stopped")
+    began = time.monotonic()
+    queue.resume("a")
+    assert time.monotonic() - began < 1
+    assert queue.stop("a").reason == "Stopped before its turn came."
+    queue.resume("a")
+    assert state(run) == "queued"
+    gone.set()
+    wait_until(lambda: state(run) == "finished")
+    assert turns == [False, True]
+
+
 def test_stopping_twice_is_as_good_as_once_and_an_ended_run_stays_as_it_is(queue):
     run = queue.start(build_config())
     wait_until(lambda: state(run) == "running")
@@ -134,6 +182,15 @@ def test_a_queue_that_is_full_says_so(tmp_path):
         queue.start(build_config())
     with pytest.raises(RunError, match=f"{MAX_WAITING} runs are waiting already"):
         queue.start(build_config())
+
+
+def test_stopping_a_waiting_run_makes_room_in_a_full_queue(tmp_path):
+    queue = JobQueue(tmp_path)  # no worker: all wait
+    runs = [queue.start(build_config()) for _ in range(MAX_WAITING)]
+    queue.stop(runs[0].name)
+    queue.start(build_config())
+    with pytest.raises(RunError, match="are waiting already"):
+        queue.resume(runs[0].name)
 
 
 def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,13 @@ def test_a_failure_half_way_leaves_the_old_file_and_no_other(tmp_path):
         write_predictions(path, fail())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_the_file_s_place_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"cannot be written to \.: .*; choose another place"):
+        write_predictions(Path(), _predictions(1))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path):

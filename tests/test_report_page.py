@@ -23,7 +23,9 @@ def report():
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_others_wrote(report):
-    page = build_html(report, BASELINE, title="Run <x>")
+    bad = "<script>"
+    others = report.model_copy(update={"created_at": bad, "split": bad, "backbone": bad, "versions": {bad: bad}})
+    page = build_html(others, BASELINE.model_copy(update={"name": bad}), title="Run <x>")
     assert "<script" not in page
     assert "A &lt;script&gt;alert(1)&lt;/script&gt; goal" in page
     assert "Run &lt;x&gt;" in page
@@ -53,3 +55,9 @@ def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
     assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
     assert "this model is 25.0 points better" in said
     assert describe_baseline(report, None) == ""
+
+
+def test_whether_chance_alone_could_make_the_difference_is_said(report):
+    assert "The two 95 % intervals overlap: chance alone could make" in describe_baseline(report, BASELINE)
+    apart = BASELINE.model_copy(update={"accuracy": 0.1, "accuracy_low": 0.05, "accuracy_high": 0.2})
+    assert "do not overlap: chance alone would hardly make such a difference" in describe_baseline(report, apart)

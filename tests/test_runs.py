@@ -90,7 +90,7 @@ def test_a_name_that_could_lead_elsewhere_is_not_looked_for(tmp_path, name):
 
 def test_a_name_that_is_taken_is_told(run):
     with pytest.raises(
-        RunError, match=r"There is a run named first already; choose another name, or go on with it by --resume\."
+        RunError, match=r"There is a run named first already; choose another name, or resume that run\."
     ):
         create_run(run.path.parent, TrainConfig(), name="first")
 
@@ -98,14 +98,14 @@ def test_a_name_that_is_taken_is_told(run):
 def test_a_runs_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(
-        RunError, match=r"The runs folder .*runs cannot be written: it is a file; choose another with --runs-dir\."
+        RunError, match=r"The runs folder .*runs cannot be written: it is a file; choose another folder\."
     ):
         create_run(tmp_path / "runs", TrainConfig())
 
 
 def test_a_runs_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be written: Not a directory; choose another with --runs-dir\."):
+    with pytest.raises(RunError, match=r"cannot be written: Not a directory; choose another folder\."):
         create_run(tmp_path / "file" / "runs", TrainConfig())
 
 
@@ -278,6 +278,15 @@ def test_a_request_to_stop_can_be_withdrawn_twice(run):
 def test_a_run_owned_by_another_process_can_be_asked_to_stop(run, owner):
     run.request_stop()
     assert run.read_stop() == "keep"
+
+
+def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monkeypatch):
+    def write(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("agnews_core.runs.run.write_whole", write)
+    with pytest.raises(RunError, match=r"The run first cannot be asked to stop: No space left on device\."):
+        run.request_stop()
 
 
 # Metrics

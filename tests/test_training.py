@@ -253,6 +253,9 @@ def test_what_nobody_foresaw_is_kept_with_its_traceback(tiny_settings, tmp_path,
         train(run)
     assert run.read_status().state == "failed"
     assert "KeyError" in (run.path / "traceback.txt").read_text()
+    monkeypatch.undo()
+    assert train(run, resume=True).state == "finished"
+    assert not (run.path / "traceback.txt").exists()
 
 
 def test_a_disk_too_small_for_the_run_is_refused_before_training(tiny_settings, tmp_path, monkeypatch):
@@ -338,7 +341,7 @@ def test_a_folder_without_write_permission_is_a_sentence(tiny_settings, tmp_path
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)  # root may write anywhere; nobody may not
     try:
-        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another with --runs-dir"):
+        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another folder"):
             create_run(tmp_path, config)
     finally:
         os.seteuid(user)

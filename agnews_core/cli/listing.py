@@ -9,7 +9,7 @@ import click
 from agnews_core.cli.options import JSON_OPTION, RUNS_DIR_OPTION
 from agnews_core.cli.output import print_json
 from agnews_core.errors import RunError
-from agnews_core.runs import Run, RunStatus, find_run, find_runs_dir, list_runs
+from agnews_core.runs import ACTIVE, Run, RunStatus, find_run, find_runs_dir, list_runs
 
 
 @click.command()
@@ -32,12 +32,15 @@ def runs(
     as_json: bool,
 ) -> None:
     """List all runs, newest first; stop, delete or export one."""
+    if sum(asked is not None for asked in (to_stop, to_delete, to_export)) > 1:
+        raise click.UsageError("--stop, --delete and --export are done one at a time; give one of them.")
     folder = find_runs_dir(runs_dir)
-    if to_stop:
-        find_run(folder, to_stop).request_stop()
-    if to_delete:
+    if to_stop is not None:
+        click.echo(_stop(find_run(folder, to_stop)), err=True)
+    elif to_delete is not None:
         find_run(folder, to_delete).delete()
-    if to_export:
+        click.echo(f"The run {to_delete} is deleted.", err=True)
+    elif to_export is not None:
         from agnews_core.export import export_model
 
         export_model(find_run(folder, to_export[0]), to_export[1])
@@ -52,6 +55,19 @@ def runs(
         click.echo(f"{row['name']:24} {row['state']:12} {accuracy}  {steps:>12}  {row['backbone']}  {row['reason']}")
     if not rows:
         click.echo(f"There are no runs in {folder}.")
+
+
+def _stop(run: Run) -> str:
+    """Ask a run to stop and say so.
+
+    Raises:
+        RunError: It is at its end already, or cannot be asked.
+    """
+    state = run.read_status().state
+    if state not in ACTIVE:
+        raise RunError(f"The run {run.name} is {state}; only one that waits or is being trained can be stopped.")
+    run.request_stop()
+    return f"The run {run.name} is asked to stop; it keeps the best model that it has by then."
 
 
 def _describe_run(run: Run) -> dict[str, Any]:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, flag, read_overrides
+from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, SettingsCommand, flag, read_overrides
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config, write_settings
-from agnews_core.errors import ConfigError, RunError
+from agnews_core.errors import ConfigError, StoppedEarlyError
 from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
 
 if TYPE_CHECKING:
     from agnews_core.training import TrainResult
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @CONFIG_OPTIONS
 @click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
 @JSON_OPTION
@@ -47,7 +47,7 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
         click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @CONFIG_OPTIONS
 @RUNS_DIR_OPTION
 @click.option("--name", help="The new run's name. Default: the time.")
@@ -76,18 +76,18 @@ def train(
     else:
         run = _find_unfinished(folder, resume or name)
         _check_same_settings(run, overrides, preset)
-    run.clear_stop()
     log_to_stderr()
-    with quiet_stdout(as_json) as out, _stop_on_interrupt(run):
-        from agnews_core.training import train as run_training
+    with quiet_stdout(as_json) as out, run.own():  # before that, a stop may be meant for another process
+        if resume is not None:
+            run.clear_stop()
+        with _stop_on_interrupt(run):
+            from agnews_core.training import train_owned
 
-        try:
-            result = run_training(run, resume=resume is not None)
-        except RunError as error:
-            if run.read_status().state != "stopped":
-                raise
-            click.echo(str(error), err=True)  # asked to stop before there was anything to keep
-            return EXIT_INTERRUPTED
+            try:
+                result = train_owned(run, resume=resume is not None)
+            except StoppedEarlyError as error:
+                click.echo(str(error), err=True)
+                return EXIT_INTERRUPTED
     if as_json:
         print_json(result.to_json(), out)
     else:

@@ -28,15 +28,37 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+class _SettingOption(click.Option):
+    """A setting's flag, which knows the group it belongs to."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class SettingsCommand(click.Command):
+    """A command whose help lists the settings under the headings of their groups, after its other options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
 def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     """Make the flag of a setting. Its value stays text: `TrainConfig` reads and checks it, as it does a file's."""
     extra = field.json_schema_extra
     group = extra["group"] if isinstance(extra, dict) else ""
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     about = f" One of {', '.join(choices)}." if choices else ""
-    return click.option(
-        flag(name), name, metavar="VALUE", help=f"[{group}] {field.description}{about}{_tell_default(field)}"
-    )
+    text = f"{field.description}{about}{_tell_default(field)}"
+    return click.option(flag(name), name, cls=_SettingOption, group=group, metavar="VALUE", help=text)
 
 
 def _tell_default(field: FieldInfo) -> str:
@@ -57,7 +79,7 @@ CONFIG_OPTIONS = _with_options(
             "--config",
             "settings_file",
             type=click.Path(path_type=Path),
-            help="A YAML or JSON file of settings; flags go before it.",
+            help="A YAML or JSON file of settings; a flag overrides what it says.",
         ),
         *(_setting_option(name, field) for name, field in TrainConfig.model_fields.items()),
     ]

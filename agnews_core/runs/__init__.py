@@ -1,14 +1,20 @@
 """A run is a directory, and the only channel between training and those who watch it.
 
-    config.json      the settings, as `TrainConfig`
-    status.json      state, phase, progress, backbone, data, notes; replaced whole
-    metrics.jsonl    a line for every recorded step and every evaluation, as they happen
-    report.json      the evaluation on the validation split
-    adapter/         the best model
-    checkpoints/     what --resume goes on from
-    stop             there while somebody wants the run to stop; holds "keep" or "discard"
-    owner.lock       locked by the process that trains; freed by the system when that process dies, however it dies
-    queue.lock       locked by the process in whose queue the run waits; freed likewise
+    config.json                    the settings, as `TrainConfig`
+    status.json                    state, phase, progress, backbone, data, notes; replaced whole
+    metrics.jsonl                  a line for every recorded step and every evaluation, as they happen
+    log.txt                        what was logged while it trained
+    output.txt                     what a training in the background printed
+    traceback.txt                  where it failed, if the last training did for a reason that nobody foresaw
+    adapter/                       the best model
+    checkpoints/                   what a resumed run goes on from
+    report.json                    the evaluation on the validation split
+    predictions-<split>.parquet    an evaluation with what the model said of every text; see `evaluation_files`
+    baseline-<split>.json          what a plain model reaches on the same texts; see `baseline`
+    tensorboard/                   its log for TensorBoard, where that was asked for
+    stop                           there while somebody wants the run to stop; holds "keep" or "discard"
+    owner.lock                     locked by the process that trains; freed by the system when that dies, however it dies
+    queue.lock                     locked by the process in whose queue the run waits; freed likewise
 
 Nothing here trains, or imports torch or transformers.
 """

@@ -33,9 +33,7 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
     except FileExistsError as error:
         if not runs_dir.is_dir():
             raise _cannot_write(runs_dir, "it is a file") from error
-        raise RunError(
-            f"There is a run named {name} already; choose another name, or go on with it by --resume."
-        ) from error
+        raise RunError(f"There is a run named {name} already; choose another name, or resume that run.") from error
     except OSError as error:
         raise _cannot_write(runs_dir, error.strerror) from error
     try:
@@ -48,7 +46,7 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
 
 
 def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
-    return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another with --runs-dir.")
+    return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another folder.")
 
 
 def check_name(name: str | None) -> None:

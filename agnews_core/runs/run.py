@@ -128,8 +128,15 @@ class Run:
         write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def request_stop(self, *, keep: bool = True) -> None:
-        """Ask whoever trains this run to stop after its current step; may be called from any process, and twice."""
-        write_whole(self.path / "stop", "keep" if keep else "discard")
+        """Ask whoever trains this run to stop after its current step; may be called from any process, and twice.
+
+        Raises:
+            RunError: The run's folder cannot be written.
+        """
+        try:
+            write_whole(self.path / "stop", "keep" if keep else "discard")
+        except OSError as error:
+            raise RunError(f"The run {self.name} cannot be asked to stop: {error.strerror}.") from error
 
     def read_stop(self) -> Literal["", "keep", "discard"]:
         """Return what was asked for, or "" when the run may go on."""

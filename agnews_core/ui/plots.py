@@ -5,13 +5,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from agnews_core.ui.theme import MUTED
+from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
 from agnews_core.watching import Rows
 
 MAX_POINTS = 600  # of a raw curve; more cannot be seen
 SMOOTHING = 0.9
 # One run is in the accent; runs laid over each other are told apart by colour and by name. 3 : 1 on both pages.
-RUN_COLOURS = ("#6d66ec", "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
+RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
 
 
 def build_loss_figure(runs: Mapping[str, Rows]) -> go.Figure:
@@ -59,7 +59,7 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
         textposition="outside",
         textangle=0,
         cliponaxis=False,
-        marker={"color": RUN_COLOURS[0]},
+        marker={"color": ACCENT_IN_PLOTS},
         hovertemplate="layer %{x}: %{text}<extra></extra>",
     )
     figure.update_layout(height=240, hovermode="closest", showlegend=False)

@@ -6,9 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from agnews_core.calibration import ReliabilityBin
-from agnews_core.ui.theme import CLASS_COLOURS, MUTED
-
-BAR_COLOUR = "#6d66ec"  # the accent, in plots that lie on both pages
+from agnews_core.ui.theme import ACCENT_IN_PLOTS, CLASS_COLOURS, MUTED
 
 
 def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
@@ -24,7 +22,7 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         width=[(it.high - it.low) * 0.9 for it in bins],
         customdata=[(it.n, it.confidence) for it in bins],
         name="texts of this probability",
-        marker={"color": BAR_COLOUR, "opacity": [_opacity(it.n, bins) for it in bins]},
+        marker={"color": ACCENT_IN_PLOTS, "opacity": [_opacity(it.n, bins) for it in bins]},
         hovertemplate="right: %{y:.1%}<br>mean probability: %{customdata[1]:.1%}<br>%{customdata[0]:,} texts<extra></extra>",
     )
     figure.update_xaxes(
