@@ -6,10 +6,11 @@
 It computes and predicts nothing.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
+
+from agnews_core.whole_files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +40,8 @@ def write_evaluated(folder: Path, evaluated: Evaluated) -> None:
         return
     table = pa.Table.from_pandas(evaluated.table, preserve_index=False)
     report = {_REPORT_KEY: evaluated.report.model_dump_json().encode()}
-    path = _find_file(folder, evaluated.report.split)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(_find_file(folder, evaluated.report.split)) as temporary:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **report}), temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_evaluated(folder: Path, split: str) -> Evaluated | None:

@@ -156,7 +156,7 @@ class JobQueue:
         """
         run = find_run(self.runs_dir, name)
         with self._lock:
-            if run.read_status().state in ACTIVE:
+            if run.read_status_or_damage().state in ACTIVE:
                 raise RunError(f"The run {name} is not at its end; stop it first.")
             self._leave(run)
             run.delete()

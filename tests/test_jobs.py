@@ -295,3 +295,10 @@ def find_children_of_tests(run):
 
     children = psutil.Process().children()
     return [child.pid for child in children if str(run.path.resolve()) in " ".join(child.cmdline())]
+
+
+def test_a_damaged_run_can_be_deleted(tmp_path):
+    run = create_run(tmp_path, build_config(), name="damaged")
+    (run.path / "status.json").write_text("{torn")
+    JobQueue(tmp_path).delete("damaged")
+    assert not run.path.exists()

@@ -9,7 +9,7 @@ import click
 from agnews_core.cli.options import JSON_OPTION, RUNS_DIR_OPTION
 from agnews_core.cli.output import print_json
 from agnews_core.errors import RunError
-from agnews_core.runs import ACTIVE, Run, RunStatus, find_run, find_runs_dir, list_runs
+from agnews_core.runs import ACTIVE, Run, find_run, find_runs_dir, list_runs
 
 
 @click.command()
@@ -71,10 +71,7 @@ def _stop(run: Run) -> str:
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
-    try:
-        status = run.read_status()
-    except RunError as error:  # one damaged run does not hide the others
-        status = RunStatus(state="failed", reason=str(error))
+    status = run.read_status_or_damage()  # one damaged run does not hide the others
     return {
         "name": run.name,
         "state": status.state,
