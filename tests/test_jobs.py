@@ -12,7 +12,7 @@ import pytest
 from agnews_core.config import build_config
 from agnews_core.errors import RunError
 from agnews_core.jobs import MAX_WAITING, PACKAGE_PARENT, JobQueue
-from agnews_core.runs import Run, find_run, now
+from agnews_core.runs import Run, create_run, find_run, now
 from agnews_core.watching import find_place, find_shown_run
 
 

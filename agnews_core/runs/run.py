@@ -76,8 +76,9 @@ class Run:
     def read_status_or_damage(self) -> RunStatus:
         """Read the run's status; a run whose files are damaged reads as one that failed for that reason."""
         try:
+            status = self.read_status()
             self.read_config()
-            return self.read_status()
+            return status
         except RunError as error:
             return RunStatus(state="failed", reason=str(error))
 
