@@ -37,6 +37,9 @@ class Piece:
     weight: float | None = None
 
 
+NOTEWORTHY = (
+    0.1  # log-odds; a word that moves the odds by less than a tenth decides nothing, though it may be the weightiest
+)
 # Shares of the largest weight from which a word is said to decide, to help, or to speak against the class.
 DECIDES_FROM, HELPS_FROM = 0.5, 0.15
 Role = Literal["decides", "helps", "speaks against it"]
@@ -49,10 +52,14 @@ class Attribution:
     label: int
     pieces: tuple[Piece, ...]
 
+    @property
+    def largest_weight(self) -> float:
+        """The weight of the weightiest word, either sign."""
+        return max((abs(piece.weight or 0.0) for piece in self.pieces), default=0.0)
+
     def find_role(self, piece: Piece) -> Role | None:
         """Say in a word what a piece does, measured against the weightiest one; None where that is next to nothing."""
-        largest = max((abs(other.weight or 0.0) for other in self.pieces), default=0.0)
-        share = (piece.weight or 0.0) / largest if largest else 0.0
+        share = (piece.weight or 0.0) / max(self.largest_weight, NOTEWORTHY)
         if share <= -HELPS_FROM:
             return "speaks against it"
         return "decides" if share >= DECIDES_FROM else "helps" if share >= HELPS_FROM else None

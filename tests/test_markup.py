@@ -43,6 +43,14 @@ def test_a_text_that_was_not_read_to_its_end_is_said_to_be():
     assert "reads only the beginning" not in build_words(Attribution(0, (Piece("goal", 1.0), Piece("!"))))
 
 
+def test_where_no_word_matters_none_is_said_to_decide():
+    found = Attribution(0, (Piece("goal", 0.04), Piece(" "), Piece("the", -0.01)))
+    assert [found.find_role(piece) for piece in found.pieces] == ["helps", None, None]
+    built = build_words(found)
+    assert "No single word decides" in built
+    assert "word-list" not in built
+
+
 def test_every_cell_of_the_matrix_is_a_button_that_says_what_it_holds():
     labels = np.array([0, 1, 2, 3])
     shares = np.eye(4, dtype=np.float32)[[0, 2, 2, 3]]

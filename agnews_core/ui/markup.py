@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from agnews_core.attribution import NOTEWORTHY
 from agnews_core.data import LABELS
 from agnews_core.report_page import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.ui.theme import css_name
@@ -74,17 +75,21 @@ def build_words(found: "Attribution") -> str:
         for word in found.rank_words(N_WORDS)
         if word.weight
     )
-    last = found.pieces[-1] if found.pieces else None
-    cut = any(letter.isalnum() for letter in last.text) if last and last.weight is None else False
-    note = (
-        "<p>The model reads only the beginning of a text this long; the words after it have no weight.</p>"
-        if cut
-        else ""
-    )
+    if found.largest_weight < NOTEWORTHY:
+        none = "No single word decides: leaving out any one of them changes the odds by less than a tenth."
+        return f"<p>{none}</p>{_note_cut(found)}"
     return (
         f'<p>Change in the log-odds of <b class="class-{css_name(LABELS[found.label])}">{LABELS[found.label]}</b> '
-        f'by each word:</p><ul class="word-list">{rows}</ul>{note}'
+        f'by each word:</p><ul class="word-list">{rows}</ul>{_note_cut(found)}'
     )
+
+
+def _note_cut(found: "Attribution") -> str:
+    """Say that a text was not read to its end, where that is so."""
+    last = found.pieces[-1] if found.pieces else None
+    cut = any(letter.isalnum() for letter in last.text) if last and last.weight is None else False
+    said = "The model reads only the beginning of a text this long; the words after it have no weight."
+    return f"<p>{said}</p>" if cut else ""
 
 
 def build_summary(assessment: "Assessment") -> str:
