@@ -67,7 +67,7 @@ def train_beside(folder: Path):
             "data": "sample",
             "max_steps": 100_000,
             "eval_steps": 50_000,
-            "num_train_epochs": 9_999,
+            "num_train_epochs": 1_000,
         }
     )
     run: Run = create_run(folder, config)
@@ -113,7 +113,7 @@ def measure_app(app: App, folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, run_app(Path(folder) / "page" / "runs") as app:
+    with tempfile.TemporaryDirectory() as folder, run_app(Path(folder) / "runs") as app:
         print(json.dumps(measure_app(app, Path(folder) / "training"), indent=2))
 
 
