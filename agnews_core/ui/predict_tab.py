@@ -188,8 +188,8 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
     def end() -> Updates:
         return {view.predict: gr.Button(visible=True), view.cancel: gr.Button(visible=False)}
 
-    def fail() -> str:
-        return build_line("Nothing was predicted.")
+    def fail() -> Updates:
+        return {**end(), view.status: build_line("Nothing was predicted.")}
 
     def cancel() -> Updates:
         return {**end(), view.status: build_line("Cancelled; press Predict to begin again.")}
@@ -199,8 +199,8 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
     predicted = pressed.then(
         predict, [view.upload, view.model], shown, show_progress="hidden", concurrency_id="predict", **PRIVATE
     )
-    predicted.then(end, None, buttons, **QUIET)
-    predicted.failure(fail, None, view.status, **QUIET)
+    predicted.success(end, None, buttons, **QUIET)
+    predicted.failure(fail, None, [view.status, *buttons], **QUIET)
     view.cancel.click(cancel, None, [view.status, *buttons], cancels=[predicted], **QUIET)
 
 

@@ -40,13 +40,13 @@ def test_an_example_is_classified_when_it_is_clicked(trained_app, visit):  # noq
     assert page.get_by_label("News text").input_value().startswith("Shares in the airline fell")
 
 
-def test_the_words_that_decided_are_shown_on_request_and_go_with_the_next_answer(trained_app, visit):  # noqa: F811
-    page = visit(trained_app)
-    ask(page, TEXT)
+def test_the_words_that_decided_are_shown_on_request_and_go_with_the_next_answer(app, visit):
+    page = visit(app)
+    ask(page, "Shares in the <b>airline</b> fell nine percent after it warned of its profit.")
     page.locator(".answer").wait_for()
     page.get_by_role("button", name="Show the words that decided").click()
     page.locator(".word-list li").first.wait_for()
-    assert "minute" in page.locator("#words").inner_text()
+    assert "airline" in page.locator("#words").inner_text()
     assert page.locator("#words b").count() == 0
     assert "arXiv:1612.08220" in page.locator("body").inner_text()
     ask(page, "Another text")

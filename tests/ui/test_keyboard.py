@@ -22,6 +22,9 @@ def tab_to(page, selector: str, key: str = "Tab") -> None:
 def open_tab(page, name: str) -> None:
     tab_to(page, f"button[data-tab-id={name}]", "Shift+Tab")
     page.keyboard.press("Enter")
+    page.wait_for_timeout(
+        1000
+    )  # what a tab holds is made when it is first opened; a person looks at it before going on
 
 
 def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit):  # noqa: F811
