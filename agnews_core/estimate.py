@@ -1,7 +1,8 @@
 """How long a run will take on this machine and how much memory it will need, as ranges, before it is started.
 
 Time comes from a short probe: one layer of the backbone, with random weights, is run forwards and backwards on a few texts'
-worth of tokens, and the layers, tokens and steps of the run are counted from that. It is a guess and says so by its width.
+worth of tokens, and the layers, tokens and steps of the run are counted from that. Memory is counted from the model's sizes,
+with what longer runs were seen to add. Both are guesses and say so by their width.
 """
 
 import functools
@@ -27,6 +28,9 @@ PROBE_SHAPE = (16, 64)  # texts, tokens
 FASTER, SLOWER = 0.8, 1.8
 BASE_BYTES = 600 * 2**20  # Python, torch and transformers, measured
 MEMORY_SPREAD = 0.35
+# On the CPU, memory grows with each new shape of batch and is not given back: the bundled backbone on 70,775 texts went from
+# 2.4 GiB at its first step to 4.8 at its 500th and 5.5 at most; on 727 texts it took 1.4 GiB.
+CPU_GROWTH_BYTES, CPU_GROWTH_STEPS = 4 * 2**30, 1000
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def compute_estimate(config: TrainConfig, built: Plan) -> Estimate:
         seconds * FASTER,
         seconds * SLOWER,
         memory * (1 - MEMORY_SPREAD),
-        memory * (1 + MEMORY_SPREAD),
+        memory * (1 + MEMORY_SPREAD) + (_compute_growth(n_steps) if device == "cpu" else 0),
         n_steps,
         device,
         precision,
@@ -109,6 +113,10 @@ def _compute_bytes(config: TrainConfig, built: Plan, n_trained_layers: int) -> f
     )
     weights = built.total_parameters * 4 + built.trainable_parameters * 12  # fp32; gradients and AdamW's two moments
     return float(BASE_BYTES + weights + tokens * n_trained_layers * values * 4)
+
+
+def _compute_growth(n_steps: int) -> float:
+    return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
 def count_texts(config: TrainConfig) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def format_plan(assessment: Assessment) -> str:
         '<p class="ready ready-yes">Ready</p>'
         f'<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
         f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>"
-        '<p class="hint">Time and memory are a guess from a short measurement of one layer on this machine.</p>'
+        '<p class="hint">Both are guesses: time from a short measurement of one layer on this machine, memory from sizes.</p>'
     )
 
 

@@ -1,0 +1,55 @@
+import pytest
+
+from agnews_core.config import TrainConfig, build_config
+from agnews_core.errors import ConfigError
+from agnews_core.estimate import CPU_GROWTH_BYTES, Assessment, assess, count_texts, probe_layer
+
+
+@pytest.fixture
+def settings(tiny_backbone, tiny_news) -> dict:
+    return {"backbone": str(tiny_backbone), "data": str(tiny_news), "layer_ranks": "10:4,11:4", "max_length": 64}
+
+
+def look(settings, **more) -> Assessment:
+    return assess(build_config({**settings, **more}))
+
+
+def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
+    assert count_texts(build_config(settings)) == (144, 16)
+    assert look(settings, num_train_epochs=2).estimate.n_steps == 2 * 5  # batches of 32, the last one smaller
+    assert look(settings, max_steps=7).estimate.n_steps == 7
+
+
+def test_ranges_have_a_width_and_grow_with_what_is_trained(settings):
+    few, many = (look(settings, num_train_epochs=n).estimate for n in (1, 100))
+    assert 0 < few.seconds_low < few.seconds_high
+    assert many.seconds_low > 20 * few.seconds_low
+    assert 0 < few.bytes_low < few.bytes_high < many.bytes_high
+    assert look(settings, num_train_epochs=1000).estimate.bytes_high - few.bytes_high < CPU_GROWTH_BYTES
+
+
+def test_training_more_layers_takes_longer(settings):
+    top, all_layers = look(settings), look(settings, layer_ranks=",".join(f"{layer}:4" for layer in range(12)))
+    assert all_layers.estimate.seconds_low > top.estimate.seconds_low
+    assert all_layers.estimate.bytes_low > top.estimate.bytes_low
+
+
+def test_the_budget_is_told_in_parameters(settings):
+    found = look(settings)
+    assert found.over_budget == found.plan.trainable_parameters - 1_000_000 < 0
+
+
+def test_the_probe_finds_a_backward_pass_to_cost_something(tiny_backbone):
+    forward, backward = probe_layer(str(tiny_backbone), "cpu", "fp32")
+    assert forward > 0
+    assert backward > 0
+
+
+def test_news_that_cannot_be_had_is_counted_as_the_hubs(tmp_path):
+    assert count_texts(TrainConfig(data=str(tmp_path / "none"))) == (108_000, 12_000)
+    assert count_texts(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500)) == (500, 12_000)
+
+
+def test_settings_that_cannot_be_carried_out_have_no_estimate(settings):
+    with pytest.raises(ConfigError, match="names layer 12"):
+        look(settings, layer_ranks="12:4")
