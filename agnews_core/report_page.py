@@ -63,16 +63,16 @@ def describe_accuracy(report: "EvaluationReport") -> str:
 
 
 def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
-    """Say what the plain model reaches, and whether chance alone could make the difference: whether the intervals overlap."""
+    """Say what the plain model reaches, and whether the difference is more than chance: whether the intervals overlap."""
     if baseline is None:
         return ""
     some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
     overlap = report.accuracy_low <= baseline.accuracy_high and baseline.accuracy_low <= report.accuracy_high
-    chance = "overlap: chance alone could make" if overlap else "do not overlap: chance alone would hardly make"
+    chance = "overlap: the difference may be chance" if overlap else "do not overlap: the difference is hardly chance"
     return (
         f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
         f"the same rows: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
-        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. The two 95 % intervals {chance} such a difference."
+        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. The two 95 % intervals {chance}."
     )
 
 

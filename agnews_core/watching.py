@@ -235,8 +235,8 @@ def describe_settings(config: TrainConfig) -> str:
     """Say a config in one line: its nearest preset and what differs from it.
 
     >>> describe_settings(build_config({"max_steps": 30}, preset="quick"))
-    'preset quick with max_steps 30'
+    'the preset "quick" with max_steps 30'
     """
     preset, different = find_nearest_preset(config)
     shown = ", ".join(f"{name} {_format_value(getattr(config, name))}" for name in different)
-    return f"preset {preset}{' with ' if shown else ''}{shown}"
+    return f'the preset "{preset}"{" with " if shown else ""}{shown}'

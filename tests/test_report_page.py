@@ -58,6 +58,6 @@ def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
 
 
 def test_whether_chance_alone_could_make_the_difference_is_said(report):
-    assert "The two 95 % intervals overlap: chance alone could make" in describe_baseline(report, BASELINE)
+    assert "The two 95 % intervals overlap: the difference may be chance." in describe_baseline(report, BASELINE)
     apart = BASELINE.model_copy(update={"accuracy": 0.1, "accuracy_low": 0.05, "accuracy_high": 0.2})
-    assert "do not overlap: chance alone would hardly make such a difference" in describe_baseline(report, apart)
+    assert "do not overlap: the difference is hardly chance." in describe_baseline(report, apart)

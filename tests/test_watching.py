@@ -61,7 +61,7 @@ def test_new_rows_are_seen_and_a_torn_one_is_not(run):
 def test_a_run_is_told_apart_by_what_differs_from_the_nearest_preset(run):
     summary = summarize(take_snapshot(run))
     assert (summary.preset, summary.differences, summary.best_accuracy) == ("quick", "max_steps 20", 0.5)
-    assert describe_settings(build_config()) == "preset seed"
+    assert describe_settings(build_config()) == 'the preset "seed"'
 
 
 def test_a_run_that_was_killed_took_as_long_as_its_rows_say(run):

@@ -9,7 +9,7 @@ from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
 from agnews_core.watching import Rows
 
 MAX_POINTS = 600  # of a raw curve; more cannot be seen
-SMOOTHING = 0.9
+SHORTEST_MEMORY, LONGEST_MEMORY = 4, 50  # steps that the smoothed loss looks back on
 # One run is in the accent; runs laid over each other are told apart by colour and by name. 3 : 1 on both pages.
 RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
 
@@ -21,13 +21,14 @@ def build_loss_figure(runs: Mapping[str, Rows]) -> go.Figure:
         colour = RUN_COLOURS[number % len(RUN_COLOURS)]
         of_run = f" · {name}" if len(runs) > 1 else ""
         steps, losses = _read_curve(rows, "loss")
+        smoothed = smooth(losses, weight=choose_smoothing(len(losses)))
         if len(runs) == 1:
             figure.add_scatter(
                 x=_thin(steps), y=_thin(losses), name="training, raw", mode="lines", opacity=0.35,
                 line={"color": colour, "width": 1},
             )  # fmt: skip
         figure.add_scatter(
-            x=_thin(steps), y=_thin(smooth(losses)), name=f"training{', smoothed' if len(runs) == 1 else of_run}", mode="lines",
+            x=_thin(steps), y=_thin(smoothed), name=f"training{', smoothed' if len(runs) == 1 else of_run}", mode="lines",
             line={"color": colour, "width": 2},
         )  # fmt: skip
         _add_points(
@@ -38,7 +39,7 @@ def build_loss_figure(runs: Mapping[str, Rows]) -> go.Figure:
 
 def build_quality_figure(runs: Mapping[str, Rows]) -> go.Figure:
     """Draw validation accuracy and F1 over steps; `runs` is rows by run name."""
-    figure = _build_figure("share of validation texts", revision="|".join(runs))
+    figure = _build_figure("on the validation texts", revision="|".join(runs))
     figure.update_yaxes(tickformat=".0%" if _spread(runs) > 0.05 else ".1%")
     for number, (name, rows) in enumerate(runs.items()):
         colour = RUN_COLOURS[number % len(RUN_COLOURS)]
@@ -68,7 +69,16 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
     return figure
 
 
-def smooth(values: Sequence[float], *, weight: float = SMOOTHING) -> list[float]:
+def choose_smoothing(n: int) -> float:
+    """Return the weight of the past for n values: a fifteenth of them is looked back on, so that a short curve does not lag.
+
+    >>> choose_smoothing(60), choose_smoothing(6000)
+    (0.75, 0.98)
+    """
+    return 1 - 1 / min(max(n / 15, SHORTEST_MEMORY), LONGEST_MEMORY)
+
+
+def smooth(values: Sequence[float], *, weight: float) -> list[float]:
     """Return the exponential moving average, freed of its bias towards the start (Adam's correction).
 
     >>> [round(value, 2) for value in smooth([1.0, 1.0, 4.0], weight=0.5)]

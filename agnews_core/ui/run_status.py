@@ -86,7 +86,7 @@ def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
         ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else NOT_KNOWN),
         ("Computes on", _format_device(status)),
-        ("Memory in use", NOT_KNOWN if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
+        ("Memory", NOT_KNOWN if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
     ]
     if progress.gpu_memory_mib is not None:
         facts.append(("GPU", f"{progress.gpu_memory_mib:,} MiB, {progress.gpu_percent} % busy"))
