@@ -15,7 +15,7 @@ from agnews_core.data import LABELS
 from agnews_core.errors import ConfigError
 from agnews_core.jobs import PACKAGE_PARENT, JobQueue
 from agnews_core.ui import build_demo, configure_tab, launch_options
-from agnews_core.ui.configure_tab import SettingControls, list_values, read_config
+from agnews_core.ui.configure_tab import SettingControls, list_values, read_config, redraw_ranks
 from agnews_core.ui.errors import UNEXPECTED, shown_as_toast, toasts
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure, build_rank_figure
 from agnews_core.ui.theme import CLASS_COLOURS
@@ -77,6 +77,11 @@ def test_a_setting_out_of_range_is_refused_in_the_configs_own_words(settings):
     values = {**list_values(build_config({"backbone": "roberta-base"})), "lora_dropout": 2}
     with pytest.raises(ConfigError, match="`lora_dropout` must be less than 1, got '2'"):
         read_config(settings, {settings.controls[name]: value for name, value in values.items()})
+
+
+def test_ranks_are_redrawn_only_for_a_backbone_with_other_layers():
+    assert redraw_ranks("all-MiniLM-L6-v2", [0, 0, 1, 2, 3, 4]) == gr.skip()
+    assert redraw_ranks("roberta-base", [0, 0, 1, 2, 3, 4]).value == [0] * 8 + [1, 2, 3, 4]
 
 
 def test_what_goes_wrong_becomes_one_sentence_without_markup(caplog):

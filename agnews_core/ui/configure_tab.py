@@ -213,15 +213,22 @@ def _wire_preset(settings: SettingControls, preset: gr.Dropdown) -> None:
     def choose(name: str) -> Values:
         return _set_controls(settings, list_values(build_config(preset=name)))
 
-    def redraw(backbone: str, ranks: list[int]) -> Any:
-        config = _build_checked({"backbone": backbone})
-        return gr.HTML(value=fit_ranks(ranks, n_layers=count_layers(config.backbone)))
-
     preset.input(toasts(choose), preset, list(controls.values()), **ACTION)
     backbone, ranks = controls["backbone"], controls["layer_ranks"]
-    backbone.input(toasts(redraw), [backbone, ranks], ranks, **ACTION)
+    backbone.input(toasts(redraw_ranks), [backbone, ranks], ranks, **ACTION)
     # What "auto" stands for may have more layers than the page began with.
-    gr.context.Context.root_block.load(toasts(redraw), [backbone, ranks], ranks, **QUIET)
+    gr.context.Context.root_block.load(toasts(redraw_ranks), [backbone, ranks], ranks, **QUIET)
+
+
+def redraw_ranks(backbone: str, ranks: list[int]) -> Any:
+    """Return the control of ranks with a rank for each layer of a backbone, or `gr.skip()` where it has that already.
+
+    Raises:
+        AgNewsError: The backbone cannot be had, or not by any visitor.
+    """
+    n_layers = count_layers(_build_checked({"backbone": backbone}).backbone)
+    # An answer that changes nothing would still set back a rank that was changed while it was on its way.
+    return gr.skip() if n_layers == len(ranks) else gr.HTML(value=fit_ranks(ranks, n_layers=n_layers))
 
 
 def _set_controls(settings: SettingControls, values: dict[str, Any]) -> Values:

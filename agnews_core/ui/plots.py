@@ -64,7 +64,7 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
         hovertemplate="layer %{x}: %{text}<extra></extra>",
     )
     figure.update_layout(height=240, hovermode="closest", showlegend=False)
-    figure.update_xaxes(title_text="layer, 0 at the bottom", type="category")
+    figure.update_xaxes(title_text="layer", type="category")
     figure.update_yaxes(range=[0, max(ranks, default=1) * 1.2 or 1])
     return figure
 

@@ -10,7 +10,8 @@ import gradio as gr
 
 _TEMPLATE = """
 <fieldset class="ranks"><legend>LoRA rank of each layer</legend>
-<p class="hint">How much each layer may learn: 8 to 32 is usual, 0 leaves the layer frozen. Layer 0 is at the bottom.</p>
+<p class="hint">How much each layer may learn: 8 to 32 is usual, 0 leaves the layer frozen.
+Layer 0 reads the text first, the last one is next to the answer.</p>
 <div class="rank-rows">
 {{#each value}}<div class="rank-row"><label for="rank-{{@index}}">Layer {{@index}}</label>
 <input type="range" min="0" max="64" step="1" value="{{this}}" data-layer="{{@index}}"
