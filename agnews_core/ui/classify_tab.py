@@ -34,8 +34,8 @@ EXAMPLES = [
 
 def build_tab(runs_dir: Path) -> None:
     """Lay out the tab inside the current gr.Tab and wire its events."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=3, min_width=320):
+    with gr.Row(elem_classes="classify"):
+        with gr.Column():
             text = gr.Textbox(
                 label="News text",
                 placeholder="Type or paste a headline or a short article, then press Enter.",
@@ -46,16 +46,14 @@ def build_tab(runs_dir: Path) -> None:
                 elem_id="news-text",
             )
             button = gr.Button("Classify", variant="primary", elem_id="classify-button")
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column():
             answer = gr.HTML(EMPTY, elem_id="answer")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=3, min_width=320):
+            model = build_model_choice(runs_dir)
+            status = gr.HTML(build_line("Loading the model…", busy=True), elem_id="model-status")
+        with gr.Column():
             examples = gr.Dataset(
                 components=["textbox"], samples=[[example] for example in EXAMPLES], label="Example news", type="index"
             )
-        with gr.Column(scale=2, min_width=300):
-            model = build_model_choice(runs_dir)
-            status = gr.HTML(build_line("Loading the model…", busy=True), elem_id="model-status")
     words = _build_words(runs_dir, text, model)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(

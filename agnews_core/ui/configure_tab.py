@@ -19,6 +19,7 @@ from agnews_core.estimate import assess
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
 from agnews_core.ui.events import ACTION, PRIVATE, QUIET
 from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.markup import build_line
 from agnews_core.ui.plan_panel import format_plan, format_problem
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import build_rank_control, fit_ranks, list_ranks, read_ranks
@@ -62,6 +63,7 @@ SUGGESTIONS = {
     "data": list(OPEN_NEWS),
     "target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
 }
+PLANNING = "Working out what the settings come to…"
 Values = dict[Any, Any]
 
 
@@ -108,7 +110,7 @@ def build_tab() -> SettingControls:
             preset, save, load = _lay_out_preset()
             settings = SettingControls(_lay_out_controls())
         with gr.Column(scale=2, elem_classes="plan-column"):
-            panel = gr.HTML("", elem_id="plan", container=True, padding=True)
+            panel = gr.HTML(build_line(PLANNING, busy=True), elem_id="plan", container=True, padding=True)
             ranks = build_live_plot(label="Ranks as built", empty="The ranks appear here.", elem_id="rank-plot")
     saved = gr.DownloadButton("Save", visible="hidden", elem_id="saved-settings")
     _wire_preset(settings, preset)

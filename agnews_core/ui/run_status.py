@@ -86,10 +86,10 @@ def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
         ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else NOT_KNOWN),
         ("Computes on", _format_device(status)),
-        ("Memory", NOT_KNOWN if progress.memory_mib is None else f"{progress.memory_mib:,} MiB"),
+        ("Memory", NOT_KNOWN if progress.memory_mib is None else _format_mib(progress.memory_mib)),
     ]
     if progress.gpu_memory_mib is not None:
-        facts.append(("GPU", f"{progress.gpu_memory_mib:,} MiB, {progress.gpu_percent} % busy"))
+        facts.append(("GPU", f"{_format_mib(progress.gpu_memory_mib)}, {progress.gpu_percent} % busy"))
     # While a run goes on, what is not known yet keeps its place; later it would only be noise.
     return [(label, value) for label, value in facts if running or value != NOT_KNOWN]
 
@@ -98,6 +98,10 @@ def _format_device(status: RunStatus) -> str:
     if not status.device:
         return NOT_KNOWN
     return f"{'GPU' if status.device == 'cuda' else status.device.upper()}, {status.precision}"
+
+
+def _format_mib(mib: int) -> str:
+    return f"{mib / 1024:.1f} GiB"
 
 
 def format_seconds(seconds: float | None) -> str:

@@ -1,5 +1,6 @@
 """Setting a run up from the page."""
 
+import pytest
 import yaml
 
 from tests.ui.conftest import choose_tab, configure, set_text, wait_for
@@ -55,3 +56,15 @@ def test_saved_settings_come_back_when_loaded(app, visit, tmp_path):
     set_text(page, "num_train_epochs", 1)
     page.locator("#load-settings input[type=file], input[type=file]").first.set_input_files(path)
     wait_for(page, lambda: page.locator("#setting-num_train_epochs input").input_value() == "7")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_the_settings_come_to_stays_in_sight(app, visit, width):
+    page = visit(app, "Configure")
+    page.set_viewport_size({"width": width, "height": 844})
+    page.locator("#trainable").wait_for()
+    page.locator("#setting-max_steps input, #setting-max_steps textarea").first.scroll_into_view_if_needed()
+    page.evaluate("window.scrollBy(0, 200)")
+    box = page.locator("#trainable").bounding_box()
+    assert page.evaluate("window.scrollY") > 200
+    assert 0 <= box["y"] < 300
