@@ -42,6 +42,7 @@ class _Job:
 def train_in_child(run: Run, *, resume: bool) -> None:
     """Train a run in a process of its own and wait for its end; a death that it could not record is recorded here."""
     command = [sys.executable, "-m", "agnews_core.jobs", str(run.path.resolve()), *["--resume"] * resume]
+    queued_at = run.read_status().queued_at
     paths = [str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (run.path / "output.txt").open("ab") as output:
         # The child reads the pipe until it closes, which it does when this process ends. A session of its own keeps the
@@ -56,11 +57,17 @@ def train_in_child(run: Run, *, resume: bool) -> None:
         )
         with child:
             code = child.wait()
-    if run.exists() and run.read_status().state in (
-        *ACTIVE,
-        "interrupted",
-    ):  # it may be deleted as soon as it has ended
+    if run.exists() and _was_left(run, queued_at):  # it may be deleted as soon as it has ended
         _record_death(run, code)
+
+
+def _was_left(run: Run, queued_at: str) -> bool:
+    """Tell whether a training that is gone left its run without an end, and nobody has taken it up since.
+
+    A training that has recorded its end takes a moment to be gone; the run may be queued again by then, or have another owner.
+    """
+    status = run.read_status()
+    return status.state in (*ACTIVE, "interrupted") and status.queued_at == queued_at and not run.is_owned()
 
 
 def _record_death(run: Run, code: int) -> None:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,14 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
     """
     with _log_to(run.path / "log.txt"):
         (run.path / "traceback.txt").unlink(missing_ok=True)  # of an earlier failure
-        run.update_status(state="running", started_at=now(), ended_at="", reason="", versions=read_versions())
+        run.update_status(
+            state="running",
+            started_at=now(),
+            earlier_seconds=_sum_earlier_seconds(run),
+            ended_at="",
+            reason="",
+            versions=read_versions(),
+        )
         try:
             return _train(run, resume=resume)
         except StoppedEarlyError as error:
@@ -123,6 +131,15 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
             _write_traceback(run)
             _end(run, "failed", reason)
             raise RunError(reason) from error
+
+
+def _sum_earlier_seconds(run: Run) -> float:
+    """Return what a run took until the last row that it recorded, whatever ended it then."""
+    status, rows = run.read_status(), run.read_metrics()
+    if not status.started_at or not rows:
+        return status.earlier_seconds
+    began = datetime.fromisoformat(status.started_at).timestamp()
+    return status.earlier_seconds + max(0.0, float(rows[-1].get("time", 0.0)) - began)
 
 
 def _train(run: Run, *, resume: bool) -> TrainResult:

@@ -219,16 +219,20 @@ def _format_value(value: Any) -> str:
 
 
 def _compute_seconds(snapshot: Snapshot) -> float | None:
-    """Return how long a run took, or has taken until now."""
+    """Return how long a run took, or has taken until now, pauses between its parts left out."""
     status = snapshot.status
     if not status.started_at:
         return None
     began = datetime.fromisoformat(status.started_at)
     if status.ended_at:
-        return (datetime.fromisoformat(status.ended_at) - began).total_seconds()
-    if status.state == "running":
-        return (datetime.now(UTC) - began).total_seconds()
-    return max(0.0, snapshot.rows[-1]["time"] - began.timestamp()) if snapshot.rows else None
+        ended = datetime.fromisoformat(status.ended_at)
+    elif status.state == "running":
+        ended = datetime.now(UTC)
+    elif snapshot.rows:
+        ended = datetime.fromtimestamp(max(snapshot.rows[-1]["time"], began.timestamp()), UTC)
+    else:
+        return None
+    return status.earlier_seconds + (ended - began).total_seconds()
 
 
 def describe_settings(config: TrainConfig) -> str:

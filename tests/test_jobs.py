@@ -13,7 +13,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import RunError
 from agnews_core.jobs import MAX_WAITING, PACKAGE_PARENT, JobQueue
 from agnews_core.runs import Run, create_run, find_run, now
-from agnews_core.watching import find_place, find_shown_run
+from agnews_core.watching import find_place, find_shown_run, summarize, take_snapshot
 
 
 def wait_until(condition, seconds=20):
@@ -277,6 +277,23 @@ def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):
     rows = run.read_metrics()
     assert all(row["memory_mib"] > 0 for row in rows if "loss" in row)
     assert (run.adapter_dir / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_its_parts_times_are_added(
+    tmp_path, tiny
+):
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    run = queue.start(tiny)
+    wait_until(lambda: run.read_status().step >= 5, seconds=120)
+    queue.stop(run.name)
+    wait_until(lambda: state(run) == "stopped", seconds=60)
+    first = summarize(take_snapshot(run)).seconds
+    queue.resume(run.name)  # the first child is still on its way out
+    wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
+    assert state(run) == "finished", run.read_status().reason
+    assert run.read_status().earlier_seconds > 0
+    assert summarize(take_snapshot(run)).seconds >= first - 3  # what came after the last recorded step is left out
 
 
 def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):

@@ -69,6 +69,8 @@ def test_a_run_that_was_killed_took_as_long_as_its_rows_say(run):
     summary = summarize(take_snapshot(run))
     assert summary.state == "interrupted"
     assert summary.seconds == 20.0
+    run.update_status(earlier_seconds=100.0)
+    assert summarize(take_snapshot(run)).seconds == 120.0
 
 
 @pytest.mark.parametrize("name", ["config.json", "status.json"])

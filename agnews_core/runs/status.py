@@ -15,6 +15,7 @@ class RunStatus(BaseModel):
     """What status.json holds.
 
     Attributes:
+        earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         reason: Why a run failed or stopped, fit to show a person.
         notes: Every choice that was made for the user, and every fallback, in sentences.
         plan: `model.Plan`, as JSON.
@@ -33,6 +34,7 @@ class RunStatus(BaseModel):
     created_at: str = ""
     queued_at: str = ""
     started_at: str = ""
+    earlier_seconds: float = 0.0
     ended_at: str = ""
     device: str = ""
     precision: str = ""
