@@ -30,7 +30,10 @@ class Baseline(BaseModel):
     Attributes:
         n_train: Texts it was trained on, out of `n_train_available`.
         n: Texts it was measured on.
-        rows_digest: Tells the rows it was measured on from others.
+        n_only_model_right: Texts that the evaluated model alone has right.
+        n_only_baseline_right: Texts that the plain model alone has right.
+        p_value: How likely two equally good models would differ as much on these texts (McNemar's exact test).
+        rows_digest: Tells the rows, and what the evaluated model said of them, from others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +43,9 @@ class Baseline(BaseModel):
     accuracy_low: float
     accuracy_high: float
     n: int
+    n_only_model_right: int
+    n_only_baseline_right: int
+    p_value: float
     n_train: int
     n_train_available: int
     fit_seconds: float
@@ -86,7 +92,13 @@ def read_baseline(folder: Path, split: str) -> Baseline | None:
 def compute_baseline(
     texts: Sequence[str], labels: NDArray[np.int64], table: "pd.DataFrame", *, n_train_available: int | None = None
 ) -> Baseline:
-    """Train the plain model on some texts and measure it on a table's."""
+    """Train the plain model on some texts, and measure it on a table's against what the table's model said of them.
+
+    Both answer for the same texts, so only those that one of the two has right tell them apart: McNemar's test, in the exact
+    form (McNemar 1947; Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning
+    Algorithms").
+    """
+    from scipy.stats import binomtest
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -95,7 +107,11 @@ def compute_baseline(
     terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_TERMS)
     model = make_pipeline(terms, LogisticRegression(C=10.0, solver="saga", tol=1e-2, max_iter=300, random_state=0))
     model.fit(texts, labels)
-    accuracy = float((model.predict(table["text"]) == table["label"].to_numpy()).mean())
+    right = model.predict(table["text"]) == table["label"].to_numpy()  # (n,) bool
+    other_right = table["predicted"].to_numpy() == table["label"].to_numpy()  # (n,) bool
+    n_only_model, n_only_baseline = int((other_right & ~right).sum()), int((right & ~other_right).sum())
+    n_apart = n_only_model + n_only_baseline
+    accuracy = float(right.mean())
     from agnews_core.evaluation import compute_wilson_interval
 
     low, high = compute_wilson_interval(accuracy, len(table))
@@ -104,6 +120,9 @@ def compute_baseline(
         accuracy_low=low,
         accuracy_high=high,
         n=len(table),
+        n_only_model_right=n_only_model,
+        n_only_baseline_right=n_only_baseline,
+        p_value=float(binomtest(n_only_model, n_apart).pvalue) if n_apart else 1.0,
         n_train=len(texts),
         n_train_available=n_train_available or len(texts),
         fit_seconds=time.monotonic() - began,
@@ -117,6 +136,6 @@ def _find_file(folder: Path, split: str) -> Path:
 
 def _compute_digest(table: "pd.DataFrame") -> str:
     digest = hashlib.sha256()
-    for text, label in zip(table["text"], table["label"], strict=True):
-        digest.update(f"{label}\t{text}\n".encode(errors="surrogatepass"))
+    for text, label, predicted in zip(table["text"], table["label"], table["predicted"], strict=True):
+        digest.update(f"{label}\t{predicted}\t{text}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]

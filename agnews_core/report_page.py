@@ -12,6 +12,8 @@ from agnews_core.data import LABELS
 if TYPE_CHECKING:
     from agnews_core.evaluation import EvaluationReport
 
+CHANCE = 0.05
+SMALLEST_P = 0.001
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
@@ -63,16 +65,18 @@ def describe_accuracy(report: "EvaluationReport") -> str:
 
 
 def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
-    """Say what the plain model reaches, and whether the difference is more than chance: whether the intervals overlap."""
+    """Say what the plain model reaches on the same texts, and whether the difference is more than chance."""
     if baseline is None:
         return ""
     some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
-    overlap = report.accuracy_low <= baseline.accuracy_high and baseline.accuracy_low <= report.accuracy_high
-    chance = "overlap: the difference may be chance" if overlap else "do not overlap: the difference is hardly chance"
+    chance = "hardly chance" if baseline.p_value < CHANCE else "perhaps chance"
+    p_value = f"p = {baseline.p_value:.2g}" if baseline.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
     return (
         f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
         f"the same rows: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
-        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. The two 95 % intervals {chance}."
+        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. {baseline.n_only_model_right:,} texts only this "
+        f"model has right and {baseline.n_only_baseline_right:,} only the other: the difference is {chance} ({p_value}, "
+        "McNemar's exact test)."
     )
 
 

@@ -27,12 +27,22 @@ def test_the_plain_model_learns_the_sample(table):
     assert (found.n, found.n_train) == (len(table), len(rows))
 
 
+def test_only_texts_that_one_of_the_two_has_right_tell_them_apart(table):
+    rows = load_news(CONFIG).train
+    found = compute_baseline(list(rows["text"]), np.asarray(rows["label"]), table)  # the table's model is always right
+    n_wrong = round((1 - found.accuracy) * found.n)
+    assert (found.n_only_model_right, found.n_only_baseline_right) == (n_wrong, 0)
+    assert found.p_value == pytest.approx(2 * 0.5**n_wrong)
+
+
 def test_it_is_computed_once_for_the_same_rows_and_anew_for_others(table, tmp_path, monkeypatch):
     first = load_baseline(tmp_path, "validation", table, CONFIG)
     assert read_baseline(tmp_path, "validation") == first
     assert load_baseline(tmp_path, "validation", table, CONFIG) == first
     other = load_baseline(tmp_path, "validation", table.head(20), CONFIG)
     assert other.n == 20
+    all_world = load_baseline(tmp_path, "validation", table.head(20).assign(predicted=0), CONFIG)
+    assert all_world != other
 
 
 def test_training_texts_are_capped_and_the_cap_is_told(table, tmp_path, monkeypatch):

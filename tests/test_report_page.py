@@ -8,7 +8,8 @@ from agnews_core.evaluation import compute_report
 from agnews_core.report_page import build_html, build_json, describe_baseline
 
 BASELINE = Baseline(
-    accuracy=0.5, accuracy_low=0.15, accuracy_high=0.85, n=4, n_train=100, n_train_available=250, fit_seconds=1.0, rows_digest="x"
+    accuracy=0.5, accuracy_low=0.15, accuracy_high=0.85, n=4, n_only_model_right=2, n_only_baseline_right=1, p_value=1.0,
+    n_train=100, n_train_available=250, fit_seconds=1.0, rows_digest="x",
 )  # fmt: skip
 
 
@@ -58,6 +59,8 @@ def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
 
 
 def test_whether_chance_alone_could_make_the_difference_is_said(report):
-    assert "The two 95 % intervals overlap: the difference may be chance." in describe_baseline(report, BASELINE)
-    apart = BASELINE.model_copy(update={"accuracy": 0.1, "accuracy_low": 0.05, "accuracy_high": 0.2})
-    assert "do not overlap: the difference is hardly chance." in describe_baseline(report, apart)
+    said = describe_baseline(report, BASELINE)
+    assert "2 texts only this model has right and 1 only the other: the difference is perhaps chance (p = 1," in said
+    apart = BASELINE.model_copy(update={"p_value": 0.0167})
+    assert "the difference is hardly chance (p = 0.017, McNemar's exact test)." in describe_baseline(report, apart)
+    assert "(p < 0.001," in describe_baseline(report, BASELINE.model_copy(update={"p_value": 1e-9}))
