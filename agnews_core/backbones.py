@@ -116,6 +116,19 @@ def load_backbone(name: str, *, replaceable: bool = True) -> Backbone:
     return _check_folder(found)
 
 
+def check_backbone(name: str) -> str:
+    """Say where a backbone comes from, as `load_backbone` will, without downloading it.
+
+    Raises:
+        CheckpointError: It cannot be had; the message names the ways out.
+    """
+    chosen = choose_name(name)
+    is_here = find_folder(chosen) is not None or chosen == BUNDLED_BACKBONE or _find_cached(chosen) is not None
+    if not is_here and hub_answers():
+        return f"Backbone {chosen} will be downloaded from the hub."
+    return load_backbone(name).reason
+
+
 def find_folder(name: str) -> Path | None:
     """Return the folder of this name, `~` read as home, or None; a name that no folder can have is no error."""
     try:
@@ -133,7 +146,7 @@ def choose_name(name: str) -> str:
     """
     if name != "auto":
         return _ALIASES.get(name, name)
-    if find_in_hub_cache(HUB_IDS[DEFAULT_BACKBONE]) or find_in_hub_cache(DEFAULT_BACKBONE) or hub_answers():
+    if _find_cached(DEFAULT_BACKBONE) or hub_answers():
         return DEFAULT_BACKBONE
     return BUNDLED_BACKBONE
 
@@ -154,7 +167,7 @@ def _why_not_hub() -> str:
 
 def _load_from_hub(name: str) -> Backbone | None:
     hub_id = HUB_IDS.get(name, name)
-    cached = find_in_hub_cache(hub_id) or find_in_hub_cache(name)
+    cached = _find_cached(name)
     if cached is not None:
         return Backbone(name, cached, "hub cache", f"Backbone {name}, from the hub's cache on this machine.")
     folder = download_snapshot(hub_id, repo_type="model", allow_patterns=_MODEL_FILES)
@@ -163,6 +176,10 @@ def _load_from_hub(name: str) -> Backbone | None:
         if folder is None
         else Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
     )
+
+
+def _find_cached(name: str) -> Path | None:
+    return find_in_hub_cache(HUB_IDS.get(name, name)) or find_in_hub_cache(name)
 
 
 def _load_bundled(reason: str) -> Backbone:

@@ -207,9 +207,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
     except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
         wanted = "JSON" if path.suffix == ".json" else "YAML"
-        raise ConfigError(f"The settings file {path} is not {wanted}{_find_line(error)}.") from error
+        raise ConfigError(f"The settings file {path.name} is not {wanted}{_find_line(error)}.") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"The settings file {path} must hold settings as `name: value` lines.")
+        raise ConfigError(f"The settings file {path.name} must hold settings as `name: value` lines.")
     return values
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agnews_core.backbones import load_backbone_config
+from agnews_core.backbones import check_backbone, load_backbone_config
 from agnews_core.config import TrainConfig
 from agnews_core.data import VALIDATION_SHARE, load_news
 from agnews_core.devices import choose_device, choose_precision
@@ -47,11 +47,29 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a run would begin with.
+
+    Attributes:
+        n_train: Texts to train on; the hub's, where news cannot be had.
+        n_validation: Texts kept aside; likewise.
+        notes: Which backbone and news these are, and what they stand in for, in sentences.
+        missing: Why the run cannot be started on this machine, or "".
+    """
+
+    n_train: int
+    n_validation: int
+    notes: tuple[str, ...]
+    missing: str
+
+
+@dataclass(frozen=True)
 class Assessment:
     """What a config comes to. `over_budget` is how many parameters it has above 1,000,000; negative: to spare."""
 
     plan: Plan
     estimate: Estimate
+    inputs: Inputs
 
     @property
     def over_budget(self) -> int:
@@ -66,26 +84,25 @@ def assess(config: TrainConfig) -> Assessment:
         AgNewsError: The settings cannot be carried out, and why.
     """
     import_libraries()
-    return _assess(config.model_dump_json())
+    built = _plan(config.model_dump_json())
+    inputs = find_inputs(config)
+    return Assessment(built, compute_estimate(config, built, inputs), inputs)
 
 
 @functools.lru_cache(maxsize=128)
-def _assess(config_json: str) -> Assessment:
-    config = TrainConfig.model_validate_json(config_json)
-    built = plan(config)
-    return Assessment(built, compute_estimate(config, built))
+def _plan(config_json: str) -> Plan:
+    return plan(TrainConfig.model_validate_json(config_json))
 
 
-def compute_estimate(config: TrainConfig, built: Plan) -> Estimate:
+def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estimate:
     """Estimate a planned run from the probe of its backbone's layer."""
     device = choose_device()
     precision = choose_precision(config.precision, device=device).name
     forward, backward = probe_layer(built.backbone, device, precision)
-    n_train, n_validation = count_texts(config)
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(n_train / batch))
+    n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
     every = config.eval_steps if config.eval_steps > 1 else max(1, math.floor(config.eval_steps * n_steps))
-    n_evaluated = (math.ceil(n_steps / every) + 1) * n_validation  # once more at the end, with the best model
+    n_evaluated = (math.ceil(n_steps / every) + 1) * inputs.n_validation  # once more at the end, with the best model
     n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
     tokens = min(MEAN_TOKENS, config.max_length)
     seconds = tokens * (
@@ -119,24 +136,34 @@ def _compute_growth(n_steps: int) -> float:
     return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
-def count_texts(config: TrainConfig) -> tuple[int, int]:
-    """Return how many texts there are to train on and to validate on; those of the hub where news cannot be had."""
+def find_inputs(config: TrainConfig) -> Inputs:
+    """Look for the backbone and the news that a run would begin with; no weights are downloaded."""
+    notes, missing = [], []
+    n_train = round(HUB_TRAIN_TEXTS * (1 - VALIDATION_SHARE))
+    counts = (n_train, HUB_TRAIN_TEXTS - n_train)
     try:
-        return _count_texts(config.data, config.max_train_samples, config.max_eval_samples, config.seed)
-    except AgNewsError:
-        n_train = round(HUB_TRAIN_TEXTS * (1 - VALIDATION_SHARE))
-        n_validation = HUB_TRAIN_TEXTS - n_train
-        return min(n_train, config.max_train_samples or n_train), min(
-            n_validation, config.max_eval_samples or n_validation
-        )
+        notes.append(check_backbone(config.backbone))
+    except AgNewsError as error:
+        missing.append(str(error))
+    try:
+        n_train, n_validation, source, reason = _count_texts(config.data, config.seed)
+        counts = (n_train, n_validation)
+        notes.append(reason or f"News: {source}.")
+    except AgNewsError as error:
+        missing.append(str(error))
+    return Inputs(
+        min(counts[0], config.max_train_samples or counts[0]),
+        min(counts[1], config.max_eval_samples or counts[1]),
+        tuple(notes),
+        " ".join(missing),
+    )
 
 
 @functools.lru_cache(maxsize=32)
-def _count_texts(data: str, max_train_samples: int | None, max_eval_samples: int | None, seed: int) -> tuple[int, int]:
-    counts = load_news(
-        TrainConfig(data=data, max_train_samples=max_train_samples, max_eval_samples=max_eval_samples, seed=seed)
-    ).counts
-    return counts.n_train, counts.n_validation
+def _count_texts(data: str, seed: int) -> tuple[int, int, str, str]:
+    """Return how many texts there are to train and to validate on, where they come from, and what they stand in for."""
+    news = load_news(TrainConfig(data=data, seed=seed))
+    return news.counts.n_train, news.counts.n_validation, news.folder.source, news.folder.reason
 
 
 @functools.lru_cache(maxsize=16)

@@ -186,9 +186,10 @@ def summarize_runs(runs_dir: Path) -> list[RunSummary]:
 
 def summarize(snapshot: Snapshot) -> RunSummary:
     """Return a run's line in a table."""
-    preset, different = find_nearest_preset(snapshot.config)
+    config = snapshot.config.model_copy(update=snapshot.status.resolved)  # what "auto" stood for
+    preset, different = find_nearest_preset(config)
     accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
-    shown = (f"{name} {_format_value(getattr(snapshot.config, name))}" for name in different)
+    shown = (f"{name} {_format_value(getattr(config, name))}" for name in different)
     return RunSummary(
         name=snapshot.run.name,
         state=snapshot.status.state,

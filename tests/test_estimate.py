@@ -2,7 +2,7 @@ import pytest
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
-from agnews_core.estimate import CPU_GROWTH_BYTES, Assessment, assess, count_texts, probe_layer
+from agnews_core.estimate import CPU_GROWTH_BYTES, Assessment, assess, find_inputs, probe_layer
 
 
 @pytest.fixture
@@ -15,7 +15,8 @@ def look(settings, **more) -> Assessment:
 
 
 def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
-    assert count_texts(build_config(settings)) == (144, 16)
+    found = find_inputs(build_config(settings))
+    assert (found.n_train, found.n_validation, found.missing) == (144, 16, "")
     assert look(settings, num_train_epochs=2).estimate.n_steps == 2 * 5  # batches of 32, the last one smaller
     assert look(settings, max_steps=7).estimate.n_steps == 7
 
@@ -45,9 +46,32 @@ def test_the_probe_finds_a_backward_pass_to_cost_something(tiny_backbone):
     assert backward > 0
 
 
-def test_news_that_cannot_be_had_is_counted_as_the_hubs(tmp_path):
-    assert count_texts(TrainConfig(data=str(tmp_path / "none"))) == (108_000, 12_000)
-    assert count_texts(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500)) == (500, 12_000)
+def test_news_that_cannot_be_had_is_said_and_counted_as_the_hubs(tmp_path):
+    found = find_inputs(TrainConfig(backbone="all-MiniLM-L6-v2", data=str(tmp_path / "none")))
+    assert (found.n_train, found.n_validation) == (108_000, 12_000)
+    assert found.missing.startswith("There is no news folder")
+    few = find_inputs(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500))
+    assert (few.n_train, few.n_validation) == (500, 12_000)
+
+
+def test_a_backbone_without_weights_here_is_planned_and_said_to_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr("agnews_core.backbones.find_in_hub_cache", lambda *given, **named: None)
+    monkeypatch.setattr("agnews_core.backbones.hub_answers", lambda: False)
+    found = assess(build_config({"backbone": "roberta-base", "data": "sample"}))
+    assert found.plan.trainable_parameters == 1_472_260
+    assert (
+        "'roberta-base' is not a folder here, not in the hub's cache, and the hub does not answer"
+        in found.inputs.missing
+    )
+    monkeypatch.setattr("agnews_core.backbones.hub_answers", lambda: True)
+    assert assess(build_config({"backbone": "roberta-base", "data": "sample"})).inputs.missing == ""
+
+
+def test_what_stands_in_for_something_else_is_said(monkeypatch):
+    monkeypatch.setattr("agnews_core.backbones.find_in_hub_cache", lambda *given, **named: None)
+    monkeypatch.setattr("agnews_core.backbones.hub_answers", lambda: False)
+    notes = " ".join(find_inputs(build_config({"data": "sample"})).notes)
+    assert "bundled with this program, instead of roberta-base" in notes
 
 
 def test_settings_that_cannot_be_carried_out_have_no_estimate(settings):

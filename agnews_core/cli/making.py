@@ -13,7 +13,7 @@ import click
 from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, SettingsCommand, flag, read_overrides
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config, write_settings
-from agnews_core.errors import ConfigError, StoppedEarlyError
+from agnews_core.errors import CheckpointError, ConfigError, StoppedEarlyError
 from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     if save:
         write_settings(config, save)
     with quiet_stdout(as_json) as out:
+        from agnews_core.backbones import check_backbone
         from agnews_core.model import plan as make_plan
 
         result = make_plan(config)
@@ -45,6 +46,8 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     for layer in range(result.n_layers):
         r = result.layer_ranks.get(layer)
         click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
+    with contextlib.suppress(CheckpointError):  # a plan needs no weights
+        click.echo(check_backbone(config.backbone), err=True)
 
 
 @click.command(cls=SettingsCommand)

@@ -12,7 +12,7 @@ from agnews_core.attribution import METHOD, Attribution, explain
 from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
 from agnews_core.errors import AgNewsError, DataError
-from agnews_core.ui.errors import toasts
+from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
 from agnews_core.ui.models import build_model_choice
@@ -54,7 +54,7 @@ def build_tab(runs_dir: Path) -> None:
             examples = gr.Dataset(
                 components=["textbox"], samples=[[example] for example in EXAMPLES], label="Example news", type="index"
             )
-    words = _build_words(runs_dir, text, model)
+    words = _build_words(runs_dir, text, model, answer)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(
         [Context.root_block.load, model.input],
@@ -83,13 +83,23 @@ def _wire_answer(
 ) -> None:
     @toasts
     def show(text: str, key: str) -> tuple[Any, ...]:
-        title, prediction = _classify(runs_dir, text, key)
-        return build_prediction(prediction, title), *_hide_words()
+        return _answer(runs_dir, text, key), *_hide_words()
 
     quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
     chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, **PRIVATE)
     chosen.then(show, inputs, outputs, **quiet)
+
+
+def _answer(runs_dir: Path, text: str, key: str | None) -> str:
+    """Return the answer to show, or what stands in its place and a toast where there is nothing to answer."""
+    try:
+        title, prediction = _classify(runs_dir, text, key)
+    except DataError as error:
+        warn(error)
+        return EMPTY
+    is_cut = CLASSIFIERS.load(find_model(runs_dir, key)).find_read_end(text) < len(text.rstrip())
+    return build_prediction(prediction, title, is_cut=is_cut)
 
 
 def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Prediction"]:
@@ -106,7 +116,7 @@ def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Predict
     return model.title, next(CLASSIFIERS.load(model).predict([text]))
 
 
-def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown) -> list[Any]:
+def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: gr.HTML) -> list[Any]:
     """Lay out "Which words decided"; return what a new answer hides."""
     gr.Markdown("### Which words decided")
     with gr.Row():
@@ -117,13 +127,15 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown) -> list[A
     gr.Markdown(METHOD, elem_classes="small-print")
 
     @toasts
-    def show(given: str, key: str) -> tuple[Any, Any]:
-        if not (given or "").strip():
-            raise DataError("There is no text yet; type or paste some news first.")
-        found = explain(CLASSIFIERS.load(find_model(runs_dir, key)), given[:MAX_LETTERS])
-        return _format_words(found), gr.HTML(build_words(found), visible=True)
+    def show(given: str, key: str) -> tuple[Any, ...]:
+        answered = _answer(runs_dir, given, key)  # the one that is shown may be to another text
+        if answered == EMPTY:
+            return EMPTY, *_hide_words()
+        found = explain(CLASSIFIERS.load(find_model(runs_dir, key)), given)
+        return answered, _format_words(found), gr.HTML(build_words(found), visible=True)
 
-    ask.click(show, [text, model], [words, ranked], concurrency_limit=2, concurrency_id="words", **PRIVATE)
+    asked = {"show_progress_on": answer, "concurrency_limit": 2, "concurrency_id": "words", **PRIVATE}
+    ask.click(show, [text, model], [answer, words, ranked], **asked)
     return [words, ranked]
 
 

@@ -16,8 +16,9 @@ from agnews_core.backbones import BUNDLED_BACKBONE, count_layers
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
 from agnews_core.downloads import choose_download_path
 from agnews_core.estimate import assess
+from agnews_core.model import resolve_layer_ranks
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
-from agnews_core.ui.events import ACTION, PRIVATE, QUIET
+from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.markup import build_line
 from agnews_core.ui.plan_panel import format_plan, format_problem
@@ -200,12 +201,12 @@ def list_values(config: TrainConfig) -> dict[str, Any]:
     """Return what each control shows for a config; ranks are those of the config's own backbone.
 
     Raises:
-        AgNewsError: The backbone cannot be had.
+        AgNewsError: The backbone cannot be had, or has no such layers.
     """
     values = config.model_dump(mode="json")
     n_layers = count_layers(config.backbone)
-    from_top = {layer if layer < 0 else layer - n_layers: r for layer, r in config.layer_ranks.items()}
-    values["layer_ranks"] = fit_ranks(list_ranks(from_top), n_layers=n_layers)
+    ranks = resolve_layer_ranks(config.layer_ranks, n_layers=n_layers)
+    values["layer_ranks"] = [ranks.get(layer, 0) for layer in range(n_layers)]
     return {name: "" if value is None else value for name, value in values.items()}
 
 
@@ -241,7 +242,7 @@ def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> Non
     def show(values: Values) -> Values:
         assessment, problem = find_problem(lambda: assess(read_config(settings, values)))
         if assessment is None:
-            return {panel: format_problem(problem)}
+            return {panel: format_problem(problem), ranks: ""}
         figure = build_rank_figure(assessment.plan.layer_ranks, n_layers=assessment.plan.n_layers)
         return {panel: format_plan(assessment), ranks: figure.to_json()}
 
@@ -259,7 +260,8 @@ def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButto
 
     written = save.click(toasts(write), settings.inputs, saved, **ACTION)
     written.success(None, js="() => document.querySelector('#saved-settings').click()")
-    load.upload(toasts(read), load, list(settings.controls.values()), concurrency_limit=None, **PRIVATE)
+    loading = {**ACTION, "preprocess": True}  # an upload is checked and becomes a path
+    load.upload(toasts(read), load, list(settings.controls.values()), **loading)
 
 
 def plan_settings(
@@ -276,4 +278,4 @@ def plan_settings(
     given = {"backbone": backbone, "layer_ranks": layer_ranks, "target_modules": target_modules}
     with shown_as_toast():
         assessment = assess(_build_checked({name: value for name, value in given.items() if value}, preset=preset))
-    return {**assessment.plan.to_json(), "estimate": asdict(assessment.estimate)}
+    return {**assessment.plan.to_json(), "estimate": asdict(assessment.estimate), **asdict(assessment.inputs)}

@@ -14,6 +14,7 @@ from agnews_core.errors import AgNewsError
 
 logger = logging.getLogger(__name__)
 
+TITLE = "That did not work"
 UNEXPECTED = "Something went wrong that should not have; it was written to the program's log. Please try again."
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,14 +29,17 @@ def shown_as_toast() -> Iterator[None]:
     try:
         yield
     except AgNewsError as error:
-        raise gr.Error(
-            html.escape(str(error), quote=False), title="That did not work", print_exception=False
-        ) from error
+        raise gr.Error(html.escape(str(error), quote=False), title=TITLE, print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:
         logger.exception("An event of the page failed.")
-        raise gr.Error(UNEXPECTED, title="That did not work", print_exception=False) from error
+        raise gr.Error(UNEXPECTED, title=TITLE, print_exception=False) from error
+
+
+def warn(problem: AgNewsError) -> None:
+    """Show the same toast as `shown_as_toast`, from a handler that goes on: it has something to change on the page."""
+    gr.Warning(html.escape(str(problem), quote=False), title=TITLE)
 
 
 def find_problem(compute: Callable[[], R]) -> tuple[R | None, str]:

@@ -164,7 +164,7 @@ def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
 def _show(view: _View, model: TrainedModel, found: "Assessment") -> Updates:
     """Fill every component with an assessment."""
     report, title = found.evaluated.report, model.title
-    name = f"{report.split}-{title}"
+    name = f"{model.key.rpartition('/')[2]}-{report.split}"
     return {
         view.button: gr.Button(interactive=not model.is_shipped),
         view.status: build_line(f"{title}: {_describe_source(model, found)}"),

@@ -20,7 +20,7 @@ def list_choices(runs_dir: Path) -> list[tuple[str, str]]:
 
 
 def build_model_choice(runs_dir: Path) -> gr.Dropdown:
-    """Build the choice of model; it looks for new models when the page is loaded and whenever it is opened."""
+    """Build the choice of model; it looks for new models when page or tab are opened and whenever it is opened itself."""
     choice = gr.Dropdown(
         list_choices(runs_dir),
         value=NEWEST,
@@ -31,9 +31,18 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         min_width=300,
     )
     gr.on(
-        [Context.root_block.load, choice.focus],
+        [Context.root_block.load, _find_tab().select, choice.focus],
         lambda: gr.Dropdown(choices=list_choices(runs_dir)),
         outputs=choice,
         **QUIET,
     )
     return choice
+
+
+def _find_tab() -> gr.Tab:
+    """Return the tab that is being laid out."""
+    block = Context.block
+    while not isinstance(block, gr.Tab):
+        assert block is not None, "a choice of model stands in a tab"
+        block = block.parent
+    return block

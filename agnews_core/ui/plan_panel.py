@@ -6,22 +6,25 @@ from agnews_core.estimate import BUDGET_PARAMETERS, Assessment, Estimate
 
 
 def format_plan(assessment: Assessment) -> str:
-    """Say what would be trained, whether the budget is met, and what it takes; ready to start."""
-    plan, estimate = assessment.plan, assessment.estimate
+    """Say what would be trained, on what, whether the budget is met, and what it takes; or why it cannot be started."""
+    plan, estimate, inputs = assessment.plan, assessment.estimate, assessment.inputs
     share = plan.trainable_parameters / plan.total_parameters
     facts = [
         ("Backbone", f"{plan.backbone}, {plan.n_layers} layers"),
         ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
+        ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} kept aside"),
         ("Steps", f"{estimate.n_steps:,}"),
         ("Time here", f"{format_range(estimate)} on the {_format_device(estimate)}"),
         ("Memory", f"{estimate.bytes_low / 2**30:.1f} to {estimate.bytes_high / 2**30:.1f} GiB"),
     ]
     rows = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
+    notes = "".join(f'<p class="hint">{html.escape(note)}</p>' for note in inputs.notes)
+    ready = format_problem(inputs.missing) if inputs.missing else '<p class="ready ready-yes">Ready</p>'
     return (
-        '<p class="ready ready-yes">Ready</p>'
-        f'<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
-        f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>"
-        '<p class="hint">Both are guesses: time from a short measurement of one layer on this machine, memory from sizes.</p>'
+        f'{ready}<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
+        f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>{notes}"
+        '<p class="hint">Time and memory are guesses: time from a short measurement of one layer on this machine, memory '
+        "from sizes.</p>"
     )
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from agnews_core.catalogue import CLASSIFIERS, find_model
 from agnews_core.data import LABELS
 from agnews_core.downloads import choose_download_path
-from agnews_core.errors import DataError
+from agnews_core.errors import AgNewsError, DataError
 from agnews_core.predictions import EXAMPLE_FILE
-from agnews_core.ui.errors import toasts
+from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET
 from agnews_core.ui.markup import build_line, build_progress, build_table
 from agnews_core.ui.models import build_model_choice
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from agnews_core.uploads import Upload
 
-FILE_TYPES = [".pkl", ".pickle", ".csv", ".tsv", ".jsonl", ".json", ".parquet", ".arrow", ".txt"]
 N_FIRST_ROWS = 5
 MAX_ROWS = 200  # of the preview; all rows are in the download
 MAX_LETTERS = 600  # of a text in the preview
@@ -40,6 +39,7 @@ class _View:
     """The tab's components that change, and what is kept of a visitor's file while the page is open."""
 
     file: gr.File
+    reading: gr.Accordion
     column: gr.Textbox
     split: gr.Textbox
     empty_missing: gr.Checkbox
@@ -67,14 +67,13 @@ def build_tab(runs_dir: Path) -> None:
         with gr.Column(scale=3, min_width=320):
             file = gr.File(
                 label="File of texts (pickle, csv, jsonl, parquet, txt)",
-                file_types=FILE_TYPES,
                 height=150,
                 elem_id="upload",
             )
             example = gr.Button("Try the example file", interactive=EXAMPLE_FILE.is_file(), elem_id="example-button")
         with gr.Column(scale=2, min_width=300):
             model = build_model_choice(runs_dir)
-            with gr.Accordion("How the file is read", open=False):
+            with gr.Accordion("How the file is read", open=False) as reading:
                 column = gr.Textbox(
                     label="Column", info="The one that holds the texts. Empty: it is looked for.", max_length=200
                 )
@@ -88,7 +87,21 @@ def build_tab(runs_dir: Path) -> None:
         parts = _build_results()
     kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
     view = _View(
-        *[file, column, split, empty_missing, model, predict, cancel, status, first_rows, results, *parts, *kept]
+        *[
+            file,
+            reading,
+            column,
+            split,
+            empty_missing,
+            model,
+            predict,
+            cancel,
+            status,
+            first_rows,
+            results,
+            *parts,
+            *kept,
+        ]
     )
     _wire_reading(view, example)
     _wire_predicting(runs_dir, view)
@@ -106,7 +119,9 @@ def _build_results() -> tuple[Any, ...]:
             label_names = gr.Checkbox(label="Add the classes' names")
             probabilities = gr.Checkbox(label="Add the probabilities")
             download = gr.DownloadButton("Download predictions", variant="primary", elem_id="download-predictions")
-            gr.Markdown("A CSV file with the columns ID and Label: 0 World, 1 Sports, 2 Business, 3 Sci/Tech.")
+            gr.Markdown(
+                "A CSV file of all texts. ID: its place in the file, from 0. Label: 0 World, 1 Sports, 2 Business, 3 Sci/Tech."
+            )
     gr.Markdown("### Predictions")
     with gr.Row():
         label = gr.Dropdown([ALL_CLASSES, *LABELS], value=ALL_CLASSES, label="Class", scale=1)
@@ -118,14 +133,18 @@ def _build_results() -> tuple[Any, ...]:
 
 def _wire_reading(view: _View, example: gr.Button) -> None:
     options = [view.column, view.split, view.empty_missing]
-    shown = [view.upload, view.status, view.first_rows, view.predict, view.results]
+    shown = [view.upload, view.status, view.first_rows, view.predict, view.results, view.reading]
     look = {"show_progress_on": view.status, "concurrency_limit": 2, "concurrency_id": "read", **PRIVATE}
 
     @toasts
     def read(file: str | None, column: str, split: str, empty_missing: bool) -> Updates:
         if file is None:
             return _forget(view)
-        return _show_upload(view, Path(file).name, _read(file, column, split, empty_missing))
+        try:
+            return _show_upload(view, Path(file).name, _read(file, column, split, empty_missing))
+        except AgNewsError as error:
+            warn(error)  # and forget an earlier file, which Predict would take for this one
+            return {**_forget(view), view.status: build_line(str(error)), view.reading: gr.Accordion(open=True)}
 
     gr.on(
         [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],
@@ -163,7 +182,8 @@ def _forget(view: _View) -> Updates:
 def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
     """Say what was read and how, and show the first rows."""
     column = f" from the column {upload.column!r}" if upload.column else ""
-    said = f"{name}: {len(upload.texts):,} texts read{column} ({upload.kind}). {' '.join(upload.notes)}"
+    texts = "1 text" if len(upload.texts) == 1 else f"{len(upload.texts):,} texts"
+    said = f"{name}: {texts} read{column} ({upload.kind}). {' '.join(upload.notes)}"
     rows = [[str(row), text[:MAX_LETTERS]] for row, text in enumerate(upload.texts[:N_FIRST_ROWS])]
     return {
         view.upload: upload,
@@ -272,7 +292,9 @@ def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str
     ]
     return {
         view.found: build_line(f"Shown: {first}{len(rows):,} of {len(table):,} texts."),
-        view.preview: build_table(["ID", "Class", "Probability", "Text"], values, label="Predictions"),
+        view.preview: build_table(["ID", "Class", "Probability", "Text"], values, label="Predictions")
+        if values
+        else "",
     }
 
 

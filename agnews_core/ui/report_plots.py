@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from agnews_core.calibration import ReliabilityBin
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, CLASS_COLOURS, MUTED
 
+FEW = 6  # texts; an axis in halves of texts makes no sense
+
 
 def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
     """Draw how often the model was right over how sure it was; on the diagonal it can be taken at its word."""
@@ -55,7 +57,9 @@ def build_counts_figure(counts: Mapping[str, int]) -> go.Figure:
         hovertemplate="%{x}: %{y:,} texts<extra></extra>",
     )
     figure.update_xaxes(fixedrange=True)
-    figure.update_yaxes(fixedrange=True, rangemode="tozero", tickformat=",d")
+    figure.update_yaxes(
+        fixedrange=True, rangemode="tozero", tickformat=",d", dtick=1 if max(counts.values()) < FEW else None
+    )
     return figure
 
 

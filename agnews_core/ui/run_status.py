@@ -36,7 +36,8 @@ def format_status(snapshot: Snapshot, progress: Progress, *, ahead: int) -> str:
         f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot, progress)
     )
     bar = _format_bar(status, progress) if status.state in ACTIVE or status.step else ""
-    return f'{head}{_format_reason(status)}{bar}<dl class="facts">{facts}</dl>'
+    notes = "".join(f'<p class="hint">{html.escape(note)}</p>' for note in status.notes)
+    return f'{head}{_format_reason(status)}{bar}<dl class="facts">{facts}</dl>{notes}'
 
 
 def _format_phase(snapshot: Snapshot, ahead: int) -> str:

@@ -32,6 +32,8 @@ from agnews_core.watching import (
     take_snapshot,
 )
 
+QUESTION_RUNNING = "**Stop run {name} after its current step?** Keep the best model so far, or discard it."
+QUESTION_WAITING = "**Take run {name} out of the line?** It has not begun, so there is no model yet to keep or discard."
 Updates = dict[Any, Any]
 
 
@@ -131,7 +133,9 @@ def _show_curves(
     runs = {one.run.name: one.rows for one in (snapshot, *others)}
     if not any(runs.values()):
         return {view.loss: "", view.quality: ""}
-    return {view.loss: build_loss_figure(runs).to_json(), view.quality: build_quality_figure(runs).to_json()}
+    is_evaluated = any("eval_accuracy" in row for rows in runs.values() for row in rows)
+    quality = build_quality_figure(runs).to_json() if is_evaluated else ""
+    return {view.loss: build_loss_figure(runs).to_json(), view.quality: quality}
 
 
 def _show_runs(
@@ -174,7 +178,8 @@ def _wire_stop(queue: JobQueue, view: TrainView) -> None:
     def ask(name: str | None) -> Updates:
         if not name:
             raise RunError("There is no run to stop.")
-        text = f"**Stop run {name} after its current step?** Keep the best model so far, or discard it."
+        waits = find_run(queue.runs_dir, name).read_status().state == "queued"
+        text = QUESTION_WAITING.format(name=name) if waits else QUESTION_RUNNING.format(name=name)
         return {view.stop_question: gr.Column(visible=True), view.stop_text: text, view.asked: name}
 
     def close() -> gr.Column:

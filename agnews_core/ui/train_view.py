@@ -13,6 +13,7 @@ WATCH_SECONDS = 1.0  # while a run is active
 IDLE_SECONDS = 4.0  # somebody else may start one
 MAX_COMPARED = 5
 NO_POINTS = "Points appear here as soon as training has begun."
+NO_EVALUATION = "Points appear here with the first evaluation."
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def _lay_out_status() -> dict[str, Any]:
     parts: dict[str, Any] = {"status": gr.HTML(NOTHING, elem_id="run-status", container=True, padding=True)}
     with gr.Row(elem_classes="plots"):
         parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
-        parts["quality"] = build_live_plot(label="Validation accuracy and F1", empty=NO_POINTS, elem_id="quality-plot")
+        parts["quality"] = build_live_plot(
+            label="Validation accuracy and F1", empty=NO_EVALUATION, elem_id="quality-plot"
+        )
     with gr.Accordion("Log", open=False):
         parts["log"] = gr.Textbox(
             label="The run's log", show_label=False, lines=10, max_lines=10, interactive=False, elem_id="log"
