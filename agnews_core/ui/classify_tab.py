@@ -15,7 +15,7 @@ from agnews_core.errors import AgNewsError, DataError
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
-from agnews_core.ui.models import build_model_choice
+from agnews_core.ui.models import build_model_choice, find_tab
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def build_tab(runs_dir: Path) -> None:
     words = _build_words(runs_dir, text, model, answer)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(
-        [Context.root_block.load, model.input],
+        [Context.root_block.load, find_tab().select, model.input],
         partial(_load_model, runs_dir),
         model,
         status,

@@ -26,6 +26,11 @@ def build_line(text: str, *, busy: bool = False) -> str:
     return f'<p class="status-line" role="status">{dots}{escape(text)}</p>'
 
 
+def build_problem(text: str) -> str:
+    """Build the sentence that says what went wrong, where it stays to be read."""
+    return f'<p class="callout callout-bad" role="alert">{escape(text)}</p>'
+
+
 def build_progress(what: str, n_done: int, n_total: int, *, unit: str) -> str:
     """Build a bar with what is done in words.
 

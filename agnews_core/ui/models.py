@@ -31,7 +31,7 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
         min_width=300,
     )
     gr.on(
-        [Context.root_block.load, _find_tab().select, choice.focus],
+        [Context.root_block.load, find_tab().select, choice.focus],
         lambda: gr.Dropdown(choices=list_choices(runs_dir)),
         outputs=choice,
         **QUIET,
@@ -39,7 +39,7 @@ def build_model_choice(runs_dir: Path) -> gr.Dropdown:
     return choice
 
 
-def _find_tab() -> gr.Tab:
+def find_tab() -> gr.Tab:
     """Return the tab that is being laid out."""
     block = Context.block
     while not isinstance(block, gr.Tab):

@@ -9,6 +9,7 @@ from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
 from agnews_core.watching import Rows
 
 MAX_POINTS = 600  # of a raw curve; more cannot be seen
+MAX_LEVEL_BARS = 8  # with more, what is written over a bar is wider than it
 SHORTEST_MEMORY, LONGEST_MEMORY = 4, 50  # steps that the smoothed loss looks back on
 # One run is in the accent; runs laid over each other are told apart by colour and by name. 3 : 1 on both pages.
 RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
@@ -58,7 +59,8 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
         y=ranks,
         text=[str(r) if r else "frozen" for r in ranks],
         textposition="outside",
-        textangle=0,
+        textangle=0 if n_layers <= MAX_LEVEL_BARS else -90,
+        constraintext="none",
         cliponaxis=False,
         marker={"color": ACCENT_IN_PLOTS},
         hovertemplate="layer %{x}: %{text}<extra></extra>",

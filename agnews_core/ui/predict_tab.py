@@ -16,7 +16,7 @@ from agnews_core.errors import AgNewsError, DataError
 from agnews_core.predictions import EXAMPLE_FILE
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET
-from agnews_core.ui.markup import build_line, build_progress, build_table
+from agnews_core.ui.markup import build_line, build_problem, build_progress, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_counts_figure
 
@@ -144,7 +144,7 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
             return _show_upload(view, Path(file).name, _read(file, column, split, empty_missing))
         except AgNewsError as error:
             warn(error)  # and forget an earlier file, which Predict would take for this one
-            return {**_forget(view), view.status: build_line(str(error)), view.reading: gr.Accordion(open=True)}
+            return {**_forget(view), view.status: build_problem(str(error)), view.reading: gr.Accordion(open=True)}
 
     gr.on(
         [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],

@@ -80,6 +80,21 @@ def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app
     assert page.locator("#predict-button").is_disabled()
 
 
+def test_what_is_wrong_with_a_file_stays_to_be_read_and_an_earlier_reading_is_not_predicted(trained_app, visit):  # noqa: F811
+    page = visit(trained_app, "Predict")
+    page.get_by_role("button", name="Try the example file").click()
+    page.locator("#first-rows tbody tr").first.wait_for()
+    page.get_by_role("button", name="How the file is read").click()
+    page.get_by_label("Column").fill("headline")
+    page.get_by_label("Column").press("Enter")
+    page.locator("#predict-status .callout", has_text="headline").wait_for()
+    assert page.locator("#predict-button").is_disabled()
+    page.get_by_label("Column").fill("")
+    page.get_by_label("Column").press("Enter")
+    page.locator("#first-rows tbody tr").first.wait_for()
+    assert page.locator("#predict-button").is_enabled()
+
+
 def test_a_model_that_is_gone_gives_a_toast_and_no_stuck_spinner(trained_run, visit, tmp_path):
     shutil.copytree(trained_run.path, tmp_path / "runs" / "trained")
     with run_app(tmp_path / "runs") as app:
