@@ -1,14 +1,15 @@
 """How long a run will take on this machine and how much memory it will need, as ranges, before it is started.
 
-Time comes from a short probe: one layer of the backbone, with random weights, is run forwards and backwards on a few texts'
-worth of tokens, and the layers, tokens and steps of the run are counted from that. Memory is counted from the model's sizes,
-with what longer runs were seen to add. Both are guesses and say so by their width.
+Both come from a short probe: one layer of the backbone, with random weights, is run forwards and backwards on a few texts' worth
+of tokens; its time, and what it keeps for the backward pass, are multiplied by the layers, tokens and steps of the run. Both
+are guesses and say so by their width.
 """
 
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,14 @@ from agnews_core.model import Plan, plan
 BUDGET_PARAMETERS = 1_000_000  # the competition's rule
 MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
 HUB_TRAIN_TEXTS = 120_000
-PROBE_SHAPE = (16, 64)  # texts, tokens
+PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
 # What the probe leaves out (embeddings, optimizer, collation, checkpoints) makes a run slower; caches can make it faster.
 FASTER, SLOWER = 0.8, 1.8
 BASE_BYTES = 600 * 2**20  # Python, torch and transformers, measured
 MEMORY_SPREAD = 0.35
-# On the CPU, memory grows with each new shape of batch and is not given back: the bundled backbone on 70,775 texts went from
-# 2.4 GiB at its first step to 4.8 at its 500th and 5.5 at most; on 727 texts it took 1.4 GiB.
+LORA_KEEPS = 1.5  # the probed layer has no LoRA weights, whose inputs, dropped out, are kept beside the layer's own
+# On the CPU, memory grows with each new shape of batch and is not given back. The bundled backbone on AG News: 1.9 GiB at step
+# 40, 3.1 at step 360; before oneDNN was told to keep fewer shapes, 4.8 at step 500 and 5.5 at most. On 727 texts: 1.4 GiB.
 CPU_GROWTH_BYTES, CPU_GROWTH_STEPS = 4 * 2**30, 1000
 
 
@@ -44,6 +46,15 @@ class Estimate:
     n_steps: int
     device: str
     precision: str
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one token takes in one layer: seconds forwards, seconds backwards, bytes kept for the backward pass."""
+
+    forward_seconds: float
+    backward_seconds: float
+    kept_bytes: float
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estima
     """Estimate a planned run from the probe of its backbone's layer."""
     device = choose_device()
     precision = choose_precision(config.precision, device=device).name
-    forward, backward = probe_layer(built.backbone, device, precision)
+    layer = probe_layer(built.backbone, device, precision)
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
     every = config.eval_steps if config.eval_steps > 1 else max(1, math.floor(config.eval_steps * n_steps))
@@ -106,10 +117,10 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estima
     n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
     tokens = min(MEAN_TOKENS, config.max_length)
     seconds = tokens * (
-        n_steps * batch * (built.n_layers * forward + n_trained_layers * backward)
-        + n_evaluated * built.n_layers * forward
+        n_steps * batch * (built.n_layers * layer.forward_seconds + n_trained_layers * layer.backward_seconds)
+        + n_evaluated * built.n_layers * layer.forward_seconds
     )
-    memory = _compute_bytes(config, built, n_trained_layers)
+    memory = _compute_bytes(config, built, n_trained_layers * layer.kept_bytes)
     return Estimate(
         seconds * FASTER,
         seconds * SLOWER,
@@ -121,15 +132,11 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estima
     )
 
 
-def _compute_bytes(config: TrainConfig, built: Plan, n_trained_layers: int) -> float:
-    backbone = load_backbone_config(built.backbone)
-    tokens = config.per_device_train_batch_size * min(2 * MEAN_TOKENS, config.max_length)  # the longest batch counts
-    # Kept for the backward pass, a token and layer: inputs of the linear maps and of GELU, and the attention weights.
-    values = (
-        10 * backbone.hidden_size + 2 * backbone.intermediate_size + backbone.num_attention_heads * config.max_length
-    )
+def _compute_bytes(config: TrainConfig, built: Plan, kept_bytes: float) -> float:
+    """Compute what weights, optimizer and the longest batch take; `kept_bytes` is what one token leaves in all layers."""
+    tokens = config.per_device_train_batch_size * min(2 * MEAN_TOKENS, config.max_length)
     weights = built.total_parameters * 4 + built.trainable_parameters * 12  # fp32; gradients and AdamW's two moments
-    return float(BASE_BYTES + weights + tokens * n_trained_layers * values * 4)
+    return float(BASE_BYTES + weights + tokens * kept_bytes * LORA_KEEPS)
 
 
 def _compute_growth(n_steps: int) -> float:
@@ -167,8 +174,8 @@ def _count_texts(data: str, seed: int) -> tuple[int, int, str, str]:
 
 
 @functools.lru_cache(maxsize=16)
-def probe_layer(backbone: str, device: str, precision: str) -> tuple[float, float]:
-    """Measure the seconds one token takes in one layer of a backbone: forwards, and backwards through it."""
+def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
+    """Measure what one token takes in one layer of a backbone."""
     import torch
 
     model, ids = _build_probe(backbone, device)
@@ -185,7 +192,9 @@ def probe_layer(backbone: str, device: str, precision: str) -> tuple[float, floa
     n_tokens = PROBE_SHAPE[0] * PROBE_SHAPE[1]
     forward = _time(lambda: run(backward=False)) / n_tokens
     both = _time(lambda: run(backward=True)) / n_tokens
-    return forward, max(both - forward, forward / 2)
+    with _count_kept(model) as sizes:
+        run(backward=True)
+    return LayerCost(forward, max(both - forward, forward / 2), sum(sizes.values()) / n_tokens)
 
 
 def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
@@ -197,6 +206,24 @@ def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
     config.num_hidden_layers, config.vocab_size = 1, 8
     model = AutoModel.from_config(config).to(device).requires_grad_(False)
     return model, torch.randn(*PROBE_SHAPE, config.hidden_size, device=device)
+
+
+@contextmanager
+def _count_kept(model: Any) -> Iterator[dict[int, int]]:
+    """Collect the bytes of all that is kept for a backward pass, by address; weights, cast ones too, are no token's."""
+    import torch
+
+    shapes = {tuple(weight.shape) for weight in model.parameters()}
+    shapes |= {shape[::-1] for shape in shapes}
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Any) -> Any:
+        if tuple(tensor.shape) not in shapes:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield sizes
 
 
 def _time(run: Callable[[], None]) -> float:

@@ -1,5 +1,6 @@
 import pytest
 
+from agnews_core.backbones import load_backbone_config
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.estimate import CPU_GROWTH_BYTES, Assessment, assess, find_inputs, probe_layer
@@ -40,10 +41,13 @@ def test_the_budget_is_told_in_parameters(settings):
     assert found.over_budget == found.plan.trainable_parameters - 1_000_000 < 0
 
 
-def test_the_probe_finds_a_backward_pass_to_cost_something(tiny_backbone):
-    forward, backward = probe_layer(str(tiny_backbone), "cpu", "fp32")
-    assert forward > 0
-    assert backward > 0
+def test_the_probe_finds_what_a_token_takes(tiny_backbone):
+    found = probe_layer(str(tiny_backbone), "cpu", "fp32")
+    assert found.forward_seconds > 0
+    assert found.backward_seconds > 0
+    # In fp32: query, key, value, what attention gives, two normed sums, GELU's two sides; and the embeddings' own of these.
+    config = load_backbone_config(str(tiny_backbone))
+    assert 4 * 5 * config.hidden_size < found.kept_bytes < 4 * (40 * config.hidden_size + 6 * config.intermediate_size)
 
 
 def test_news_that_cannot_be_had_is_said_and_counted_as_the_hubs(tmp_path):

@@ -23,8 +23,7 @@ def format_plan(assessment: Assessment) -> str:
     return (
         f'{ready}<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
         f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>{notes}"
-        '<p class="hint">Time and memory are guesses: time from a short measurement of one layer on this machine, memory '
-        "from sizes.</p>"
+        '<p class="hint">Time and memory are guesses from a short measurement of one layer on this machine.</p>'
     )
 
 
