@@ -21,17 +21,17 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
             f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
         )
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-            with gr.Tab("Classify", id="classify") as classify:
+            with gr.Tab("Classify", id="classify"):
                 classify_tab.build_tab(queue.runs_dir)
-            with gr.Tab("Configure", id="configure") as configure:
+            with gr.Tab("Configure", id="configure"):
                 settings = configure_tab.build_tab()
             with gr.Tab("Train", id="train") as train:
                 view = train_tab.build_tab(queue, settings)
-            with gr.Tab("Evaluate", id="evaluate") as evaluate:
+            with gr.Tab("Evaluate", id="evaluate"):
                 evaluate_tab.build_tab(queue.runs_dir)
-            with gr.Tab("Predict", id="predict") as predict:
+            with gr.Tab("Predict", id="predict"):
                 predict_tab.build_tab(queue.runs_dir)
-        train_tab.wire_visits(queue, view, train, [classify, configure, evaluate, predict])
+        train_tab.wire_visits(queue, view, train)
     return demo
 
 

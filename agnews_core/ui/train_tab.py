@@ -34,6 +34,7 @@ from agnews_core.watching import (
 
 QUESTION_RUNNING = "**Stop run {name} after its current step?** Keep the best model so far, or discard it."
 QUESTION_WAITING = "**Take run {name} out of the line?** It has not begun, so there is no model yet to keep or discard."
+TELL_SIGHT = "(_, ...rest) => [document.querySelector('#run-status')?.offsetParent != null, ...rest]"
 Updates = dict[Any, Any]
 
 
@@ -50,8 +51,16 @@ def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
 
 def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
     refresh = partial(refresh_view, queue, view)
-    for happens in (view.fast.tick, view.slow.tick, view.run.input, view.compared.input):
-        happens(toasts(refresh), view.inputs, view.outputs, **QUIET)
+    for chosen in (view.run.input, view.compared.input):
+        chosen(toasts(refresh), view.inputs, view.outputs, **QUIET)
+
+    def watch(in_sight: bool, name: str | None, compared: list[str], seen: Updates) -> Updates:
+        return refresh(name, compared, seen) if in_sight else {view.fast: gr.Timer(active=False)}
+
+    # Each tick tells whether the tab is in sight: a page that shows another one costs next to nothing, and no answer that
+    # comes late can leave a page that shows this one without news.
+    for timer in (view.fast, view.slow):
+        timer.tick(toasts(watch), [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
 
     def attach() -> Updates:
         return {**refresh_view(queue, view, None, [], {}), view.fast: gr.Timer(active=False)}
@@ -60,18 +69,9 @@ def _wire_refresh(queue: JobQueue, view: TrainView) -> None:
     context.load(toasts(attach), None, view.outputs, **QUIET)
 
 
-def wire_visits(queue: JobQueue, view: TrainView, own: gr.Tab, others: list[gr.Tab]) -> None:
-    """Ask for news only while the tab is in sight: a page that shows another tab costs the machine nothing."""
-
-    def come(name: str | None, compared: list[str], seen: Updates) -> Updates:
-        return {**refresh_view(queue, view, name, compared, seen), view.slow: gr.Timer(active=True)}
-
-    def leave() -> Updates:
-        return {view.fast: gr.Timer(active=False), view.slow: gr.Timer(active=False)}
-
-    own.select(toasts(come), view.inputs, [*view.outputs, view.slow], **QUIET)
-    for other in others:
-        other.select(leave, None, [view.fast, view.slow], **QUIET)
+def wire_visits(queue: JobQueue, view: TrainView, tab: gr.Tab) -> None:
+    """Show the news as soon as the tab is opened."""
+    tab.select(toasts(partial(refresh_view, queue, view)), view.inputs, view.outputs, **QUIET)
 
 
 def refresh_view(

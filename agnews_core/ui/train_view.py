@@ -45,6 +45,7 @@ class TrainView:
     do_not_delete: gr.Button
     asked: gr.State
     seen: gr.State
+    in_sight: gr.Checkbox
     fast: gr.Timer
     slow: gr.Timer
 
@@ -67,8 +68,9 @@ def lay_out() -> TrainView:
     timers = {
         "asked": gr.State(""),  # the run a question is about, whichever is shown by the time of the answer
         "seen": gr.State({}),
+        "in_sight": gr.Checkbox(visible=False),  # told by the browser with each tick
         "fast": gr.Timer(WATCH_SECONDS, active=False),
-        "slow": gr.Timer(IDLE_SECONDS, active=False),
+        "slow": gr.Timer(IDLE_SECONDS),
     }
     return TrainView(**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs(), **timers)
 
