@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-from agnews_core.jobs import JobQueue
+from agnews_core.jobs.queue import JobQueue
 from agnews_core.runs import find_runs_dir
 from agnews_core.ui import build_demo, launch_options
 

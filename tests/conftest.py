@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agnews_core import hub
-from agnews_core.news_sources import SAMPLE_DIR
+from agnews_core.news.sources import SAMPLE_DIR
 
 # Tests that want the hub say so; no other may wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -91,7 +91,7 @@ def trained_run(tiny_settings, tmp_path_factory):
     """A finished run of the tiny backbone."""
     from agnews_core.config import build_config
     from agnews_core.runs import create_run
-    from agnews_core.training import train
+    from agnews_core.training.recipe import train
 
     run = create_run(tmp_path_factory.mktemp("runs"), build_config(tiny_settings), name="trained")
     train(run)

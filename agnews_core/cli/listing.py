@@ -41,7 +41,7 @@ def runs(
         find_run(folder, to_delete).delete()
         click.echo(f"The run {to_delete} is deleted.", err=True)
     elif to_export is not None:
-        from agnews_core.export import export_model
+        from agnews_core.publishing.bundle import export_model
 
         export_model(find_run(folder, to_export[0]), to_export[1])
         click.echo(f"The model of run {to_export[0]} is in {to_export[1]}.", err=True)

@@ -17,7 +17,7 @@ from agnews_core.errors import CheckpointError, ConfigError, StoppedEarlyError
 from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
 
 if TYPE_CHECKING:
-    from agnews_core.training import TrainResult
+    from agnews_core.training.recipe import TrainResult
 
 
 @click.command(cls=SettingsCommand)
@@ -30,8 +30,8 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     if save:
         write_settings(config, save)
     with quiet_stdout(as_json) as out:
-        from agnews_core.backbones import check_backbone
-        from agnews_core.model import plan as make_plan
+        from agnews_core.models.backbones import check_backbone
+        from agnews_core.models.lora import plan as make_plan
 
         result = make_plan(config)
     if as_json:
@@ -84,7 +84,7 @@ def train(
         if resume is not None:
             run.clear_stop()
         with _stop_on_interrupt(run):
-            from agnews_core.training import train_owned
+            from agnews_core.training.recipe import train_owned
 
             try:
                 result = train_owned(run, resume=resume is not None)

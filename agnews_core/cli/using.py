@@ -10,15 +10,15 @@ from agnews_core.cli.options import MODEL_OPTIONS
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
-from agnews_core.evaluation_files import REPORT
+from agnews_core.evaluation.files import REPORT
 from agnews_core.runs import Run, find_run, find_runs_dir
 from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from agnews_core.baseline import Baseline
-    from agnews_core.evaluation import EvaluationReport
-    from agnews_core.evaluation_files import Evaluated
-    from agnews_core.inference import Classifier
+    from agnews_core.evaluation.baseline import Baseline
+    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.files import Evaluated
+    from agnews_core.inference.classifier import Classifier
 
 
 @click.command()
@@ -67,7 +67,7 @@ def evaluate(
                 "and --output."
             )
         config = (run.read_resolved_config() if run else build_config()).model_copy(update=changes)
-        from agnews_core.inference import evaluate as compute
+        from agnews_core.inference.classifier import evaluate as compute
 
         if run is None and split == "validation":
             click.echo(
@@ -86,8 +86,8 @@ def evaluate(
 
 def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baseline: bool) -> "Baseline | None":
     """Keep an evaluation of a run's own split where the page shows it."""
-    from agnews_core.baseline import load_baseline
-    from agnews_core.evaluation_files import write_evaluated
+    from agnews_core.evaluation.baseline import load_baseline
+    from agnews_core.evaluation.files import write_evaluated
 
     write_evaluated(run.path, evaluated)
     if not with_baseline or evaluated.table is None:
@@ -156,7 +156,7 @@ def predict(
         classifier = _load_classifier(*_find_model(run_name, adapter, runs_dir), backbone)
         from tqdm import tqdm
 
-        from agnews_core.predictions import write_predictions
+        from agnews_core.inference.predictions import write_predictions
 
         rows = tqdm(classifier.predict(upload.texts), total=len(upload.texts), unit="text", file=sys.stderr)
         n_rows = write_predictions(output, rows, label_names=label_names, probabilities=probabilities)
@@ -212,14 +212,14 @@ def _find_model(run_name: str | None, adapter: Path | None, runs_dir: Path | Non
     if run_name is not None:
         run = find_run(folder, run_name)
         return run.adapter_dir, run
-    from agnews_core.catalogue import find_model
+    from agnews_core.inference.catalogue import find_model
 
     model = find_model(folder)
     return model.adapter_dir, model.run
 
 
 def _load_classifier(adapter_dir: Path, run: Run | None, backbone: str | None) -> "Classifier":
-    from agnews_core.inference import Classifier
+    from agnews_core.inference.classifier import Classifier
 
     named = backbone or (run.read_status().resolved.get("backbone") if run else None)
     click.echo(f"Model: {adapter_dir}", err=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from agnews_core.jobs import JobQueue
+from agnews_core.hosting.visitors import is_shared
+from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.theme import build_css, build_theme
-from agnews_core.visitors import is_shared
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 TITLE = "AG News classifier"

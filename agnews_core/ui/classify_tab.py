@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.attribution import METHOD, Attribution, explain
-from agnews_core.catalogue import CLASSIFIERS, find_model
-from agnews_core.data import LABELS
 from agnews_core.errors import AgNewsError, DataError
+from agnews_core.inference.attribution import METHOD, Attribution, explain
+from agnews_core.inference.catalogue import CLASSIFIERS, find_model
+from agnews_core.news.data import LABELS
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
@@ -19,7 +19,7 @@ from agnews_core.ui.models import build_model_choice, find_tab
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
-    from agnews_core.predictions import Prediction
+    from agnews_core.inference.predictions import Prediction
 
 MAX_LETTERS = 20_000
 EMPTY = '<p class="placeholder">The four classes and their probabilities appear here.</p>'

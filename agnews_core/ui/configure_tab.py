@@ -12,11 +12,12 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 from pydantic.fields import FieldInfo
 
-from agnews_core.backbones import BUNDLED_BACKBONE, count_layers
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
-from agnews_core.downloads import choose_download_path
-from agnews_core.estimate import assess
-from agnews_core.model import resolve_layer_ranks
+from agnews_core.hosting.visitors import OPEN_BACKBONES, OPEN_NEWS, check_visitor
+from agnews_core.models.backbones import BUNDLED_BACKBONE, count_layers
+from agnews_core.models.lora import resolve_layer_ranks
+from agnews_core.publishing.downloads import choose_download_path
+from agnews_core.training.estimate import assess
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
@@ -24,7 +25,6 @@ from agnews_core.ui.markup import build_line
 from agnews_core.ui.plan_panel import format_plan, format_problem
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import build_rank_control, fit_ranks, list_ranks, read_ranks
-from agnews_core.visitors import OPEN_BACKBONES, OPEN_NEWS, check_visitor
 
 PRESET_TITLES = {
     "seed": "seed: ranks 16, 24, 32, 32 on the top four layers",

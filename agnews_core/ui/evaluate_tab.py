@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.catalogue import CLASSIFIERS, TrainedModel, find_model
-from agnews_core.data import LABELS
-from agnews_core.downloads import write_download
 from agnews_core.errors import AgNewsError
-from agnews_core.evaluation_files import SPLITS
-from agnews_core.report_page import build_html, build_json
+from agnews_core.evaluation.files import SPLITS
+from agnews_core.evaluation.page import build_html, build_json
+from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
+from agnews_core.news.data import LABELS
+from agnews_core.publishing.downloads import write_download
 from agnews_core.ui.errors import toasts
 from agnews_core.ui.events import PRIVATE
 from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
@@ -26,7 +26,7 @@ from agnews_core.ui.report_plots import build_reliability_figure
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agnews_core.assessment import Assessment
+    from agnews_core.inference.assess import Assessment
 
 MAX_ROWS = 100  # of a confusion cell; more are in the file
 CELL_JS = """
@@ -113,7 +113,7 @@ def _wire(runs_dir: Path, view: _View) -> None:
 
     @toasts
     def evaluate(key: str, split: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
-        from agnews_core.assessment import load_assessment
+        from agnews_core.inference.assess import load_assessment
 
         progress(0, desc="Loading the model and the texts")
         model = find_model(runs_dir, key)
@@ -145,7 +145,7 @@ def _wire(runs_dir: Path, view: _View) -> None:
 
 def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
     """Show what is kept of the chosen model and split, if anything is."""
-    from agnews_core.assessment import read_assessment
+    from agnews_core.inference.assess import read_assessment
 
     try:
         model = find_model(runs_dir, key)
@@ -192,8 +192,8 @@ def _describe_source(model: TrainedModel, found: "Assessment") -> str:
 
 def _show_cell(view: _View, runs_dir: Path, key: str, split: str, label: int, predicted: int) -> Updates:
     """List the texts of one cell, the most confident first."""
-    from agnews_core.assessment import read_assessment
-    from agnews_core.predictions import select_cell
+    from agnews_core.inference.assess import read_assessment
+    from agnews_core.inference.predictions import select_cell
 
     model = find_model(runs_dir, key)
     found = read_assessment(model, split)

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from agnews_core.attribution import NOTEWORTHY
-from agnews_core.data import LABELS
-from agnews_core.report_page import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.evaluation.page import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.inference.attribution import NOTEWORTHY
+from agnews_core.news.data import LABELS
 from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
-    from agnews_core.assessment import Assessment
-    from agnews_core.attribution import Attribution
-    from agnews_core.evaluation import EvaluationReport
-    from agnews_core.predictions import Prediction
+    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.inference.assess import Assessment
+    from agnews_core.inference.attribution import Attribution
+    from agnews_core.inference.predictions import Prediction
 
 N_WORDS = 8
 _NUMBER = re.compile(r"[\d.,]+%?")

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.catalogue import list_models
+from agnews_core.inference.catalogue import list_models
 from agnews_core.ui.events import QUIET
 
 NEWEST = ""  # the choice that follows the newest model

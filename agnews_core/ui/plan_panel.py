@@ -2,7 +2,7 @@
 
 import html
 
-from agnews_core.estimate import BUDGET_PARAMETERS, Assessment, Estimate
+from agnews_core.training.estimate import BUDGET_PARAMETERS, Assessment, Estimate
 
 
 def format_plan(assessment: Assessment) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from agnews_core.runs.overview import Rows
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
-from agnews_core.watching import Rows
 
 MAX_POINTS = 600  # of a raw curve; more cannot be seen
 MAX_LEVEL_BARS = 8  # with more, what is written over a bar is wider than it

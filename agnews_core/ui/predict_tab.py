@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from agnews_core.catalogue import CLASSIFIERS, find_model
-from agnews_core.data import LABELS
-from agnews_core.downloads import choose_download_path
 from agnews_core.errors import AgNewsError, DataError
-from agnews_core.predictions import EXAMPLE_FILE
+from agnews_core.inference.catalogue import CLASSIFIERS, find_model
+from agnews_core.inference.predictions import EXAMPLE_FILE
+from agnews_core.news.data import LABELS
+from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET
 from agnews_core.ui.markup import build_line, build_problem, build_progress, build_table
@@ -226,8 +226,8 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
 
 def _predict_and_show(runs_dir: Path, view: _View, upload: "Upload | None", key: str) -> Iterator[Updates]:
     """Show how far it is after each slice of texts, where a visitor's cancelling ends it, and then the results."""
-    from agnews_core.inference import predict_slices
-    from agnews_core.predictions import build_table as build_predictions
+    from agnews_core.inference.classifier import predict_slices
+    from agnews_core.inference.predictions import build_table as build_predictions
 
     texts = _check_upload(upload).texts
     yield {view.status: build_line("Loading the model…", busy=True), view.results: gr.Column(visible=False)}
@@ -248,7 +248,7 @@ def _check_upload(upload: "Upload | None") -> "Upload":
 
 def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
     """Show predictions from their beginning: all classes, and the plain file to download."""
-    from agnews_core.predictions import count_classes
+    from agnews_core.inference.predictions import count_classes
 
     return {
         view.table: table,
@@ -280,7 +280,7 @@ def _wire_results(view: _View) -> None:
 
 def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str) -> Updates:
     """Show the rows that a filter leaves, as many as a page can hold."""
-    from agnews_core.predictions import filter_table
+    from agnews_core.inference.predictions import filter_table
 
     if table is None:
         raise DataError("These predictions are no longer kept; predict the file again.")
@@ -299,7 +299,7 @@ def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str
 
 
 def _write(table: "pd.DataFrame | None", *, label_names: bool, probabilities: bool) -> str:
-    from agnews_core.predictions import write_csv
+    from agnews_core.inference.predictions import write_csv
 
     if table is None:
         raise DataError("These predictions are no longer kept; predict the file again.")
@@ -313,7 +313,7 @@ def _build_endpoint(runs_dir: Path) -> None:
 
     @toasts
     def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
-        from agnews_core.inference import predict_table
+        from agnews_core.inference.classifier import predict_table
 
         upload = _check_upload(_read(file, column, split, empty_missing=False) if file else None)
         table = predict_table(CLASSIFIERS.load(find_model(runs_dir, model)), upload.texts)

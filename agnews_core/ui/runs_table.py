@@ -5,8 +5,8 @@ from html import escape
 
 import gradio as gr
 
+from agnews_core.runs.overview import RunSummary
 from agnews_core.ui.run_status import STATE_WORDS, format_seconds
-from agnews_core.watching import RunSummary
 
 HEADERS = ("Run", "Status", "Best accuracy", "Time", "Differs from the preset")
 _SCRIPT = """

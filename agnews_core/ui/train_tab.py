@@ -10,17 +10,10 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.errors import RunError
-from agnews_core.export import write_model_zip
-from agnews_core.jobs import JobQueue
+from agnews_core.jobs.queue import JobQueue
+from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
-from agnews_core.ui.configure_tab import SettingControls, read_config
-from agnews_core.ui.errors import find_problem, toasts
-from agnews_core.ui.events import ACTION, QUIET
-from agnews_core.ui.plots import build_loss_figure, build_quality_figure
-from agnews_core.ui.run_status import NOTHING, format_place, format_status
-from agnews_core.ui.runs_table import format_runs
-from agnews_core.ui.train_view import TrainView, lay_out
-from agnews_core.watching import (
+from agnews_core.runs.overview import (
     Snapshot,
     compute_progress,
     describe_settings,
@@ -31,6 +24,13 @@ from agnews_core.watching import (
     summarize_runs,
     take_snapshot,
 )
+from agnews_core.ui.configure_tab import SettingControls, read_config
+from agnews_core.ui.errors import find_problem, toasts
+from agnews_core.ui.events import ACTION, QUIET
+from agnews_core.ui.plots import build_loss_figure, build_quality_figure
+from agnews_core.ui.run_status import NOTHING, format_place, format_status
+from agnews_core.ui.runs_table import format_runs
+from agnews_core.ui.train_view import TrainView, lay_out
 
 QUESTION_RUNNING = "**Stop run {name} after its current step?** Keep the best model so far, or discard it."
 QUESTION_WAITING = "**Take run {name} out of the line?** It has not begun, so there is no model yet to keep or discard."

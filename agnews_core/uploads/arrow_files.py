@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from agnews_core.errors import DataError
-from agnews_core.text_columns import Column
+from agnews_core.uploads.columns import Column
 
 ROWS_AT_ONCE: Final = 10_000
 # What pyarrow raises for a file that is not what it claims to be.

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agnews_core.errors import DataError
-from agnews_core.pickles import Pairs, choose_from_record
-from agnews_core.text_columns import Missing, Texts
+from agnews_core.uploads.columns import Missing, Texts
+from agnews_core.uploads.pickles import Pairs, choose_from_record
 
 _SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orient="split")
 _TABLE: Final = frozenset(["schema", "data"])  # and orient="table"

@@ -7,11 +7,11 @@ news.txt, and might be a table in news.csv.
 from dataclasses import replace
 from typing import Final
 
-from agnews_core.compression import unwrap
 from agnews_core.errors import DataError
-from agnews_core.pickles import follow_far, read_pickle
-from agnews_core.text_columns import Budget, Missing, Texts, choose_texts
+from agnews_core.uploads.columns import Budget, Missing, Texts, choose_texts
+from agnews_core.uploads.compression import unwrap
 from agnews_core.uploads.json_files import looks_like_json, read_json
+from agnews_core.uploads.pickles import follow_far, read_pickle
 from agnews_core.uploads.process_limits import forbid_new_processes
 from agnews_core.uploads.text_files import UNICODE_MARKS, read_text_file
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.text_columns import Missing
+from agnews_core.uploads.columns import Missing
 
 _MEGABYTE: Final = 2**20
 _MAX_OPTION_LETTERS: Final = 1_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agnews_core.errors import DataError
-from agnews_core.text_columns import Budget, Column, Missing, Texts, choose_texts, collect_texts
+from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, collect_texts
 
 UNICODE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS: Final = (",", "\t", ";", "|")

@@ -2,7 +2,7 @@
 
 import json
 
-from agnews_core.evaluation_files import read_evaluated
+from agnews_core.evaluation.files import read_evaluated
 from tests.ui.trained import trained_app  # noqa: F401  # a fixture
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from gradio_client import Client, handle_file
 
-from agnews_core.predictions import EXAMPLE_FILE
+from agnews_core.inference.predictions import EXAMPLE_FILE
 from tests.ui.conftest import ROOT, run_app
 from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
 

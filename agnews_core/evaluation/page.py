@@ -1,0 +1,152 @@
+"""An evaluation as a file to keep or send on: JSON, or one readable HTML page that needs nothing else. Pure functions."""
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from agnews_core.evaluation.baseline import Baseline
+from agnews_core.evaluation.calibration import N_BINS
+from agnews_core.news.data import LABELS
+
+if TYPE_CHECKING:
+    from agnews_core.evaluation.compute import EvaluationReport
+
+CHANCE = 0.05
+SMALLEST_P = 0.001
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+.number { font-size: 2rem; font-weight: 600; }
+table { border-collapse: collapse; width: 100%; } th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } tr { border-bottom: 1px solid #8885; }
+.right { background: #0f9d7633; } .note { opacity: .75; }
+"""
+
+
+def build_json(report: "EvaluationReport", baseline: Baseline | None) -> str:
+    """Build the report with the baseline inside it."""
+    values = {**report.model_dump(), "baseline": baseline.model_dump() if baseline else None}
+    return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: str) -> str:
+    """Build the page. Texts are escaped: news is written by others."""
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}; '
+        f"{escape(report.created_at)}</p>",
+        f'<p><span class="number">{report.accuracy:.2%}</span> of the texts were given their class.</p>',
+        f"<p>{escape(describe_accuracy(report))} {escape(describe_baseline(report, baseline))}</p>",
+        "<h2>Classes</h2>",
+        _build_classes(report),
+        "<h2>Confusion matrix</h2><p>Rows: the true class. Columns: the class the model gave.</p>",
+        _build_confusion(report),
+        "<h2>Calibration</h2>",
+        f"<p>{describe_calibration(report)}</p>",
+        _build_reliability(report),
+        "<h2>Most confident mistakes</h2>",
+        _build_mistakes(report),
+        f'<h2>Made with</h2><p class="note">{escape(describe_origin(report))}</p>',
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    return (
+        f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>'
+    )
+
+
+def describe_accuracy(report: "EvaluationReport") -> str:
+    """Say how sure the accuracy is."""
+    return (
+        f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
+        "(95 % interval, Wilson)."
+    )
+
+
+def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
+    """Say what the plain model reaches on the same texts, and whether the difference is more than chance."""
+    if baseline is None:
+        return ""
+    some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
+    chance = "hardly chance" if baseline.p_value < CHANCE else "perhaps chance"
+    p_value = f"p = {baseline.p_value:.2g}" if baseline.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+    return (
+        f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
+        f"the same rows: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
+        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. {baseline.n_only_model_right:,} texts only this "
+        f"model has right and {baseline.n_only_baseline_right:,} only the other: the difference is {chance} ({p_value}, "
+        "McNemar's exact test)."
+    )
+
+
+def describe_calibration(report: "EvaluationReport") -> str:
+    """Say how far the probabilities can be taken at their word."""
+    before = ""
+    if report.uncalibrated_error is not None:
+        before = (
+            f" Before its temperature ({report.temperature:.2f}) was fitted on these texts it was "
+            f"{report.uncalibrated_error:.1%}."
+        )
+    return (
+        f"On average the model's probability is {report.expected_calibration_error:.1%} away from how often it is right "
+        f"(expected calibration error, {N_BINS} bins).{before}"
+    )
+
+
+def describe_origin(report: "EvaluationReport") -> str:
+    """Name the backbone, the seed and the versions that decide the numbers."""
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return f"Backbone {report.backbone}, seed {report.seed}; {versions}."
+
+
+def _build_classes(report: "EvaluationReport") -> str:
+    rows = [
+        (escape(row.label_name), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}")
+        for row in report.per_class
+    ]
+    return _build_table(("Class", "Precision", "Recall", "F1", "Texts"), rows)
+
+
+def _build_confusion(report: "EvaluationReport") -> str:
+    rows = [
+        (escape(LABELS[label]), *(f"{count:,}" for count in counts))
+        for label, counts in enumerate(report.confusion_matrix)
+    ]
+    return _build_table(("True class", *map(escape, LABELS)), rows, diagonal=True)
+
+
+def _build_reliability(report: "EvaluationReport") -> str:
+    rows = [
+        (f"{it.low:.0%} to {it.high:.0%}", f"{it.n:,}", f"{it.confidence:.1%}", f"{it.accuracy:.1%}")
+        for it in report.reliability
+    ]
+    return _build_table(("Probability of the class it gave", "Texts", "On average", "Right"), rows)
+
+
+def _build_mistakes(report: "EvaluationReport") -> str:
+    if not report.mistakes:
+        return "<p>None.</p>" if report.accuracy == 1 else "<p>Their texts are not part of this report.</p>"
+    rows = [
+        (
+            f"{escape(LABELS[it.label])}, taken for {escape(LABELS[it.predicted])}",
+            f"{it.probability:.1%}",
+            escape(it.text),
+        )
+        for it in report.mistakes
+    ]
+    return _build_table(("True class", "Probability", "Text"), rows)
+
+
+def _build_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, diagonal: bool = False) -> str:
+    def mark(row: int, column: int, value: str) -> str:
+        number = "n" if value[:1].isdigit() else ""
+        right = " right" if diagonal and column == row + 1 else ""
+        return f'<td class="{number}{right}">{value}</td>'
+
+    head = "".join(f"<th>{name}</th>" for name in header)
+    body = "".join(
+        f"<tr>{''.join(mark(number, column, value) for column, value in enumerate(row))}</tr>"
+        for number, row in enumerate(rows)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

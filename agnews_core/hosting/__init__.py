@@ -1,0 +1,1 @@
+"""What a page that everybody can open allows."""

@@ -1,0 +1,200 @@
+"""Which trained models there are (those of runs, those shipped with the program), and a few of them kept in memory.
+
+It imports no torch until a model is loaded.
+"""
+
+import json
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agnews_core.errors import AgNewsError, RunError
+from agnews_core.evaluation.files import REPORT
+from agnews_core.libraries import import_libraries
+from agnews_core.models.adapters import read_adapter_info
+from agnews_core.models.backbones import BUNDLED_BACKBONE
+from agnews_core.runs import ADAPTER_INFO, Run, RunStatus, list_runs
+
+if TYPE_CHECKING:
+    from agnews_core.inference.classifier import Classifier
+
+logger = logging.getLogger(__name__)
+
+SHIPPED_DIR = Path(__file__).parents[2] / "assets" / "adapters"
+NO_MODEL = (
+    "There is no trained model yet; start a training (the preset quick takes a few minutes on two cores), and the model is "
+    "here when it has finished."
+)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that can be loaded.
+
+    Attributes:
+        key: "run/NAME" or "shipped/NAME"; what a page or an address keeps.
+        folder: Where its report is: the run's directory, or the shipped adapter's own.
+        adapter_dir: The adapter.
+        backbone: The backbone's name, as it can be found on this machine.
+        accuracy: On the validation split, where it is known, 0-1.
+        n_validation: How many texts that accuracy is of; a share of few texts is worth less than it looks.
+        run: The run that made it; None for a shipped one.
+        is_whole: False for a run that was stopped before its end.
+    """
+
+    key: str
+    folder: Path
+    adapter_dir: Path
+    backbone: str
+    accuracy: float | None = None
+    n_validation: int | None = None
+    run: Run | None = None
+    is_whole: bool = True
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with the program, so that its texts are not known here."""
+        return self.run is None
+
+    @property
+    def title(self) -> str:
+        """The model in one line, with its validation accuracy and of how many texts that is, fit to show a person."""
+        name = f"Run {self.run.name}" if self.run else "Shipped model"
+        accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%}"
+        accuracy += f" of {self.n_validation:,}" if accuracy and self.n_validation else ""
+        return f"{name} ({Path(self.backbone).name}{accuracy}{'' if self.is_whole else ', stopped early'})"
+
+
+def list_models(runs_dir: Path, *, shipped_dir: Path = SHIPPED_DIR) -> list[TrainedModel]:
+    """Return all trained models, the one to use by default first.
+
+    That is the newest finished run's; then come the shipped ones, then what was kept of stopped runs.
+    """
+    of_runs = [model for run in list_runs(runs_dir) if (model := _read_run(run)) is not None]
+    finished = [model for model in of_runs if model.is_whole]
+    stopped = [model for model in of_runs if not model.is_whole]
+    return [*finished[:1], *_list_shipped(shipped_dir), *finished[1:], *stopped]
+
+
+def find_model(runs_dir: Path, key: str | None = None, *, shipped_dir: Path = SHIPPED_DIR) -> TrainedModel:
+    """Return a model by its key, or the one to use by default.
+
+    Raises:
+        RunError: There is no such model, or none at all.
+    """
+    models = list_models(runs_dir, shipped_dir=shipped_dir)
+    if not models:
+        raise RunError(NO_MODEL)
+    if not key:
+        return models[0]
+    for model in models:
+        if model.key == key:
+            return model
+    raise RunError(f"The model {key} is no longer there; choose another one.")
+
+
+def _read_run(run: Run) -> TrainedModel | None:
+    if not run.has_model():
+        return None
+    status = run.read_status()
+    return TrainedModel(
+        key=f"run/{run.name}",
+        folder=run.path,
+        adapter_dir=run.adapter_dir,
+        backbone=_find_backbone(status),
+        accuracy=status.result.get("eval_accuracy"),
+        n_validation=status.result.get("n_validation"),
+        run=run,
+        is_whole=status.state == "finished",
+    )
+
+
+def _find_backbone(status: RunStatus) -> str:
+    return status.resolved.get("backbone") or str(status.plan.get("backbone", "auto"))
+
+
+def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:
+    """Return the shipped models, first the one whose backbone is bundled, so that it needs no network."""
+    models = [model for path in shipped_dir.glob(f"*/{ADAPTER_INFO}") if (model := _read_shipped(path.parent))]
+    return sorted(models, key=lambda model: (Path(model.backbone).name != BUNDLED_BACKBONE, model.key))
+
+
+def _read_shipped(folder: Path) -> TrainedModel | None:
+    try:
+        backbone = read_adapter_info(folder).backbone
+    except AgNewsError as error:  # one damaged folder must not hide the other models
+        logger.warning("A shipped model is left out: %s", error)
+        return None
+    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, *_read_accuracy(folder / REPORT))
+
+
+def _read_accuracy(report: Path) -> tuple[float | None, int | None]:
+    # Two numbers are wanted here; the report's own class would import what computes them.
+    try:
+        values = json.loads(report.read_text(encoding="utf-8"))
+        return (float(values["accuracy"]), int(values["n"])) if values["split"] == "validation" else (None, None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+class ClassifierCache:
+    """Classifiers in memory, at most `size` of them, the least lately used let go first. Safe to use from many threads.
+
+    Two threads that ask for one model at the same time wait for one load of it.
+    """
+
+    def __init__(self, size: int = 2) -> None:
+        self._size = size
+        self._lock = threading.Lock()  # held for a look at the two tables, never while a model loads
+        self._loaded: OrderedDict[tuple[str, int], Classifier] = OrderedDict()
+        self._loading: dict[tuple[str, int], threading.Lock] = {}
+
+    def load(self, model: TrainedModel) -> "Classifier":
+        """Return a model's classifier, from memory where it is there.
+
+        Raises:
+            CheckpointError: The adapter cannot be read, or its backbone cannot be had.
+        """
+        key = _identify(model)
+        with self._lock:
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:
+            return self._find(key) or self._add(key, model)
+
+    def has(self, model: TrainedModel) -> bool:
+        """Tell whether a model is in memory."""
+        with self._lock:
+            return _identify(model) in self._loaded
+
+    def _find(self, key: tuple[str, int]) -> "Classifier | None":
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+            return self._loaded.get(key)
+
+    def _add(self, key: tuple[str, int], model: TrainedModel) -> "Classifier":
+        import_libraries()
+        from agnews_core.inference.classifier import Classifier
+
+        classifier = Classifier.load(model.adapter_dir, backbone_name=model.backbone)
+        classifier.compute_logits(["A first text, which is slower than all others."])
+        with self._lock:
+            self._loaded[key] = classifier
+            while len(self._loaded) > self._size:
+                self._loaded.popitem(last=False)
+        return classifier
+
+
+def _identify(model: TrainedModel) -> tuple[str, int]:
+    """Tell a model from another that later took its folder's name."""
+    try:
+        return str(model.adapter_dir.resolve()), (model.adapter_dir / ADAPTER_INFO).stat().st_mtime_ns
+    except OSError as error:
+        raise RunError(f"The model {model.title} is no longer there; choose another one.") from error
+
+
+CLASSIFIERS = ClassifierCache()
+"""The one cache of this process."""

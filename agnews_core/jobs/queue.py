@@ -1,0 +1,263 @@
+"""The queue of runs and its one background worker thread: start, stop, resume, delete, place in the queue.
+
+A run is "queued" until the worker takes it. The worker trains in a child process that it watches: the page's own process then
+keeps its interpreter lock and its memory to itself, a crash of training takes nothing with it, and the child can be nicer to
+the machine than the page is. Whoever wants to know how a run is doing reads its directory; nothing here is asked for that.
+
+`python -m agnews_core.jobs.queue RUN_DIR [--resume]` is that child. It ends when the program that started it does, however that
+ends, so that the run reads as interrupted and not as one that nobody can stop.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import AgNewsError, RunError
+from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, now
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 20
+NICENESS = 5  # the page answers first
+PACKAGE_PARENT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class _Job:
+    run: Run
+    resume: bool
+    place: FileLock
+
+
+def train_in_child(run: Run, *, resume: bool) -> None:
+    """Train a run in a process of its own and wait for its end; a death that it could not record is recorded here."""
+    command = [sys.executable, "-m", "agnews_core.jobs.queue", str(run.path.resolve()), *["--resume"] * resume]
+    queued_at = run.read_status().queued_at
+    paths = [str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with (run.path / "output.txt").open("ab") as output:
+        # The child reads the pipe until it closes, which it does when this process ends. A session of its own keeps the
+        # terminal's Ctrl-C from it.
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,
+        )
+        with child:
+            code = child.wait()
+    if run.exists() and _was_left(run, queued_at):  # it may be deleted as soon as it has ended
+        _record_death(run, code)
+
+
+def _was_left(run: Run, queued_at: str) -> bool:
+    """Tell whether a training that is gone left its run without an end, and nobody has taken it up since.
+
+    A training that has recorded its end takes a moment to be gone; the run may be queued again by then, or have another owner.
+    """
+    status = run.read_status()
+    return status.state in (*ACTIVE, "interrupted") and status.queued_at == queued_at and not run.is_owned()
+
+
+def _record_death(run: Run, code: int) -> None:
+    if code < 0:
+        reason = (
+            f"The training process was killed (signal {-code}), most often because memory ran out. Resume goes on from the "
+            "last checkpoint; smaller batches need less memory."
+        )
+        run.update_status(state="interrupted", reason=reason, ended_at=now())
+    else:
+        reason = (
+            f"The training process ended (status {code}) before it could say why; see output.txt in the run's folder."
+        )
+        run.update_status(state="failed", reason=reason, ended_at=now())
+
+
+class JobQueue:
+    """Runs waiting for their turn, and the worker that trains them one at a time.
+
+    Args:
+        runs_dir: The folder of all runs.
+        train: Trains one run to its end and records that in its directory.
+    """
+
+    def __init__(self, runs_dir: Path, *, train: Callable[..., None] = train_in_child) -> None:
+        self.runs_dir = runs_dir
+        self._train = train
+        self._lock = threading.Lock()  # between asking for a run's state and changing it
+        self._added = threading.Condition(self._lock)
+        self._waiting: dict[str, _Job] = {}  # by the run's name, in the order of their turns
+        self._taken: _Job | None = None
+        self._worker: threading.Thread | None = None
+
+    def start_worker(self) -> None:
+        """Start the worker thread; a second call changes nothing."""
+        with self._lock:
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
+                self._worker.start()
+
+    def start(self, config: TrainConfig, *, name: str | None = None) -> Run:
+        """Make a run and put it at the end of the queue.
+
+        Raises:
+            RunError: Too many wait already, or the run cannot be made.
+        """
+        with self._lock:
+            self._check_room()
+            run = create_run(self.runs_dir, config, name=name)
+            self._add(run, resume=False)
+        return run
+
+    def resume(self, name: str) -> Run:
+        """Put an interrupted, stopped or failed run at the end of the queue, to go on from its last checkpoint.
+
+        Raises:
+            RunError: There is no such run, it is not in such a state, or too many wait already.
+        """
+        run = find_run(self.runs_dir, name)
+        with self._lock:
+            state = run.read_status().state
+            if state not in RESUMABLE:
+                raise RunError(f"The run {name} is {state}; only an interrupted, stopped or failed run can be resumed.")
+            self._check_room()
+            self._add(run, resume=True)
+        return run
+
+    def stop(self, name: str, *, keep: bool = True) -> RunStatus:
+        """Ask a run to stop after its current step; a queued one leaves the queue at once, an ended one stays as it is.
+
+        Args:
+            name: The run's.
+            keep: Keep the best model so far; otherwise it is discarded.
+
+        Raises:
+            RunError: There is no such run.
+        """
+        run = find_run(self.runs_dir, name)
+        with self._lock:
+            status = run.read_status()
+            if status.state == "queued" and (name in self._waiting or not self._is_taken(run)):
+                self._leave(run)
+                return run.update_status(state="stopped", reason="Stopped before its turn came.", ended_at=now())
+            if status.state in ACTIVE:
+                run.request_stop(keep=keep)
+            return status
+
+    def delete(self, name: str) -> None:
+        """Delete a run and all its files.
+
+        Raises:
+            RunError: There is no such run, or it waits or is being trained.
+        """
+        run = find_run(self.runs_dir, name)
+        with self._lock:
+            if run.read_status_or_damage().state in ACTIVE:
+                raise RunError(f"The run {name} is not at its end; stop it first.")
+            self._leave(run)
+            run.delete()
+
+    def _check_room(self) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise RunError(f"{MAX_WAITING} runs are waiting already; stop one of them, or come back later.")
+
+    def _is_taken(self, run: Run) -> bool:
+        return self._taken is not None and self._taken.run == run
+
+    def _add(self, run: Run, *, resume: bool) -> None:
+        self._leave(run)  # another program may have trained it while it waited here
+        place = self._hold_place(run)
+        run.clear_stop()
+        stamp = datetime.now(UTC).isoformat(timespec="microseconds")
+        run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
+        self._waiting[run.name] = _Job(run, resume, place)
+        self._added.notify()
+
+    def _hold_place(self, run: Run) -> FileLock:
+        """Hold the run's place, anew or still: a training that has recorded its end takes a moment to be gone."""
+        if self._taken is None or self._taken.run != run:
+            return run.hold_place()
+        self._taken.place.acquire()  # the lock counts: it is free once the worker has released it too
+        return self._taken.place
+
+    def _leave(self, run: Run) -> None:
+        """Take a run out of the queue and free its place, if it waits here."""
+        job = self._waiting.pop(run.name, None)
+        if job is not None:
+            job.place.release()
+
+    def _work(self) -> None:
+        while True:
+            job = self._take()
+            try:
+                if _wants_turn(job.run):
+                    self._train(job.run, resume=job.resume)
+            except Exception:  # the worker's top: whatever it was, the run has it, and the next one gets its turn
+                _record_failure(job.run)
+            finally:
+                with self._lock:
+                    self._taken = None
+                    job.place.release()
+
+    def _take(self) -> _Job:
+        with self._lock:
+            self._added.wait_for(lambda: self._waiting)
+            job = self._waiting.pop(next(iter(self._waiting)))
+            self._taken = job
+            return job
+
+
+def _wants_turn(run: Run) -> bool:
+    """Tell whether a run still waits: another program may have stopped, deleted or resumed it."""
+    try:
+        return run.read_status().state == "queued"
+    except RunError:  # deleted
+        return False
+
+
+def _record_failure(run: Run) -> None:
+    logger.exception("The worker could not train run %s.", run.name)
+    try:
+        (run.path / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if run.read_status().state in (*ACTIVE, "interrupted"):
+            reason = f"Training could not be started: {traceback.format_exc().splitlines()[-1][:300]}"
+            run.update_status(state="failed", reason=reason, ended_at=now())
+    except (OSError, AgNewsError):
+        logger.exception("Nor could that be recorded in %s.", run.path)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train one run in this process; its directory, and the exit status, say how it went."""
+    run, resume = Run(Path(arguments[0])), "--resume" in arguments[1:]
+    threading.Thread(target=_end_with_parent, daemon=True, name="agnews-parent").start()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("agnews_core").setLevel(logging.INFO)
+    from agnews_core.training.recipe import train
+
+    try:
+        train(run, resume=resume)
+    except AgNewsError:
+        return 1  # recorded by train
+    return 0
+
+
+def _end_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)  # returns when the other end closes; nothing is ever written to it
+    os._exit(1)  # at once: an unfinished step is worth nothing, and the run must not seem to go on
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

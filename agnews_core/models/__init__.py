@@ -1,0 +1,1 @@
+"""Backbones, the LoRA that is built on them, and the adapters that are saved."""

@@ -1,0 +1,283 @@
+"""Backbone + LoRA = the model that is trained, and what a config comes to (`plan`). It knows nothing of saved models.
+
+PEFT matches a `rank_pattern` key against the *end* of a module's name, so that a key such as "8" matches nothing and every
+layer silently gets the default rank. The patterns here match whole names, and the ranks are read back from the built modules
+rather than believed.
+"""
+
+import contextlib
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
+from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.models.backbones import Backbone, choose_name, load_backbone_config
+from agnews_core.news.data import LABELS
+
+_LAYER = re.compile(r"\.layer\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config comes to on its backbone, read from the built modules. Parameters are counted in numbers."""
+
+    backbone: str
+    n_layers: int
+    layer_ranks: dict[int, int]
+    trainable_parameters: int
+    lora_parameters: int
+    head_parameters: int
+    total_parameters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan with layers as strings, as JSON has them."""
+        return {**asdict(self), "layer_ranks": {str(layer): r for layer, r in self.layer_ranks.items()}}
+
+
+class LoraSettings(Protocol):
+    """What decides which LoRA is built, whether a config says it or a saved adapter."""
+
+    layer_ranks: LayerRanks
+    target_modules: ModuleNames
+    lora_alpha: float
+    lora_scaling: LoraScaling
+
+
+def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dict[int, int]:
+    """Count negative layers from the top and leave out rank 0.
+
+    Returns:
+        {layer: rank} in order of layers, ranks of 1 or more.
+
+    Raises:
+        ConfigError: A layer does not exist, or is named twice (as 11 and -1).
+
+    >>> resolve_layer_ranks({-1: 32, 8: 16, 9: 0}, n_layers=12)
+    {8: 16, 11: 32}
+    """
+    resolved: dict[int, int] = {}
+    for layer, r in layer_ranks.items():
+        index = layer + n_layers if layer < 0 else layer
+        if not 0 <= index < n_layers:
+            raise ConfigError(f"`layer_ranks` names layer {layer}, but the backbone has layers 0 to {n_layers - 1}.")
+        if index in resolved:
+            raise ConfigError(f"`layer_ranks` names layer {index} twice, once counted from the top.")
+        resolved[index] = r
+    return {layer: r for layer, r in sorted(resolved.items()) if r}
+
+
+def build_lora_config(settings: LoraSettings, *, n_layers: int) -> Any:
+    """Build the peft.LoraConfig that gives each layer exactly its rank.
+
+    The default rank and alpha are those of the largest layer; every other layer is named in the patterns.
+    """
+    from peft import LoraConfig, TaskType
+
+    ranks = resolve_layer_ranks(settings.layer_ranks, n_layers=n_layers)
+    r_max = max(ranks.values(), default=1)
+    layers = "|".join(str(layer) for layer in ranks)
+    modules = "|".join(re.escape(name) for name in settings.target_modules)
+    equal = settings.lora_scaling == "equal"
+    return LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=r_max,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout if isinstance(settings, TrainConfig) else 0.0,  # only training drops out
+        use_rslora=settings.lora_scaling == "rslora",
+        target_modules=rf".*\.layer\.({layers})\.(.*\.)?({modules})",
+        rank_pattern={_layer_pattern(layer): r for layer, r in ranks.items()},
+        alpha_pattern={_layer_pattern(layer): settings.lora_alpha * r / r_max for layer, r in ranks.items() if equal},
+    )
+
+
+def _layer_pattern(layer: int) -> str:
+    return rf"layer\.{layer}\..*"
+
+
+def plan(config: TrainConfig) -> Plan:
+    """Build the model without weights and count what would be trained.
+
+    Raises:
+        ConfigError: A layer does not exist, a target module matches nothing, or the parameter budget is exceeded.
+    """
+    import torch
+
+    name = choose_name(config.backbone)
+    backbone_config = load_backbone_config(name)
+    check_max_length(config.max_length, backbone_config, name)
+    with torch.device("meta"):
+        model = _add_lora(_build_bare(backbone_config, name), config)
+    return read_plan(model, name, config)
+
+
+def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
+    """Refuse texts longer than the backbone has positions for.
+
+    Raises:
+        ConfigError: `max_length` is too large.
+    """
+    # RoBERTa counts positions from pad_token_id + 1, so that the first two are never used.
+    unused = 2 if backbone_config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    n_positions = backbone_config.max_position_embeddings - unused
+    if max_length > n_positions:
+        raise ConfigError(
+            f"`max_length` {max_length} is more than the {n_positions} tokens that backbone {name} can read."
+        )
+
+
+def read_plan(model: Any, backbone: str, config: TrainConfig) -> Plan:
+    """Read layers, ranks and parameter counts from a built PEFT model and hold them against the config.
+
+    Raises:
+        ConfigError: What was built is not what the config says, or exceeds its budget.
+    """
+    n_layers = model.config.num_hidden_layers
+    built = read_layer_ranks(model)
+    wanted = resolve_layer_ranks(config.layer_ranks, n_layers=n_layers)
+    if built != wanted:
+        raise ConfigError(f"The built ranks {built} are not the wanted ones {wanted}; please report this as a bug.")
+    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    lora = sum(count for name, count in trainable.items() if ".lora_" in name)
+    # Parameters that only PEFT added or copied are not part of the backbone's own count.
+    total = sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name)
+    result = Plan(backbone, n_layers, built, sum(trainable.values()), lora, sum(trainable.values()) - lora, total)
+    _check_budget(result, config.max_trainable_parameters)
+    return result
+
+
+def _check_budget(built: Plan, budget: int | None) -> None:
+    if budget is not None and built.trainable_parameters > budget:
+        raise ConfigError(
+            f"{built.trainable_parameters:,} trainable parameters exceed `max_trainable_parameters` = {budget:,}; lower the "
+            f"ranks (the classification head alone has {built.head_parameters:,})."
+        )
+
+
+def read_layer_ranks(model: Any) -> dict[int, int]:
+    """Read {layer: rank} from the LoRA matrices of a built model.
+
+    Raises:
+        ConfigError: Modules of one layer differ in rank.
+    """
+    found: dict[int, set[int]] = {}
+    for name, parameter in model.named_parameters():
+        layer = _LAYER.search(name)
+        if layer and ".lora_A." in name:
+            found.setdefault(int(layer[1]), set()).add(int(parameter.shape[0]))  # lora_A: (r, in_features)
+    for layer_index, ranks in found.items():
+        if len(ranks) > 1:
+            raise ConfigError(
+                f"Layer {layer_index} was built with several ranks, {sorted(ranks)}; please report this as a bug."
+            )
+    return {layer_index: ranks.pop() for layer_index, ranks in sorted(found.items())}
+
+
+def _build_bare(backbone_config: Any, name: str) -> Any:
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        return AutoModelForSequenceClassification.from_config(_with_labels(backbone_config))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"The configuration of backbone {name} makes no model: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _with_labels(backbone_config: Any) -> Any:
+    backbone_config.num_labels = len(LABELS)
+    backbone_config.id2label = dict(enumerate(LABELS))
+    backbone_config.label2id = {name: number for number, name in enumerate(LABELS)}
+    return backbone_config
+
+
+def _add_lora(bare: Any, settings: LoraSettings) -> Any:
+    from peft import get_peft_model
+
+    n_layers = bare.config.num_hidden_layers
+    lora_config = build_lora_config(settings, n_layers=n_layers)
+    _check_targets(bare, settings, n_layers)
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5.23 by a name that transformers has renamed.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        return get_peft_model(bare, lora_config)
+
+
+def _check_targets(bare: Any, settings: LoraSettings, n_layers: int) -> None:
+    """Refuse a target that names no module, before PEFT builds anything around the others."""
+    names = [
+        name for name, module in bare.named_modules() if _LAYER.search(f"{name}.") and hasattr(module, "in_features")
+    ]
+    for target in settings.target_modules:
+        if not any(f".{name}".endswith(f".{target}") for name in names):
+            known = sorted({re.sub(r".*\.layer\.\d+\.", "", name) for name in names})
+            raise ConfigError(
+                f"`target_modules` {target!r} matches no layer of the backbone; its modules are {', '.join(known)}."
+            )
+
+
+def build_model(config: TrainConfig, backbone: Backbone) -> Any:
+    """Load a backbone's weights and add LoRA and a new classification head as the config says.
+
+    Args:
+        config: The settings; `seed` decides the head's and LoRA's first values.
+        backbone: From `backbones.load_backbone`.
+
+    Returns:
+        A peft model whose forward gives logits of shape (n_batch, 4).
+
+    Raises:
+        ConfigError: As `plan`.
+        CheckpointError: The weights cannot be read.
+    """
+    import torch
+
+    torch.manual_seed(config.seed)
+    return load_with_lora(backbone, config)
+
+
+def load_with_lora(backbone: Backbone, settings: LoraSettings) -> Any:
+    """Load a backbone's weights and add LoRA and a head whose own weights are still to be trained, or to be loaded.
+
+    Raises:
+        ConfigError: As `plan`.
+        CheckpointError: The weights cannot be read.
+    """
+    return _add_lora(_load_bare(backbone), settings)
+
+
+def _load_bare(backbone: Backbone) -> Any:
+    from transformers import AutoModelForSequenceClassification
+
+    backbone_config = _with_labels(load_backbone_config(str(backbone.folder)))
+    try:
+        with quiet_loading():
+            return AutoModelForSequenceClassification.from_pretrained(
+                backbone.folder,
+                config=backbone_config,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+    except Exception as error:  # safetensors, transformers and torch each have their own for a damaged file
+        raise CheckpointError(
+            f"The weights in {backbone.folder} cannot be read: {str(error).splitlines()[0]}"
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Hold back transformers' progress bars and its notes on a head that is new because it is going to be trained."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,193 @@
+"""A run's model as a folder to pass on: it stands alone, names nothing of this machine, and holds none of the news.
+
+    adapter_model.safetensors, adapter_config.json, agnews.json    the adapter, as `load_model` and PEFT read it
+    config.json                                                    the settings, to train it again
+    report.json, baseline-validation.json                          how good it is, without the texts it gets wrong
+    README.md                                                      the model card
+
+What it writes is what the program ships under assets/adapters, and what the page gives out as a zip.
+"""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import RunError
+from agnews_core.evaluation.baseline import Baseline, read_baseline, write_baseline
+from agnews_core.evaluation.files import REPORT, read_evaluated
+from agnews_core.models.adapters import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    AdapterInfo,
+    describe_adapter,
+    read_adapter_info,
+    write_adapter_info,
+)
+from agnews_core.publishing.downloads import choose_download_path
+from agnews_core.runs import ADAPTER_INFO, Run
+from agnews_core.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from agnews_core.evaluation.compute import EvaluationReport
+
+SPLIT = "validation"
+CARD = "README.md"
+_WRITTEN = {ADAPTER_CONFIG, ADAPTER_INFO, ADAPTER_WEIGHTS, "config.json", REPORT, f"baseline-{SPLIT}.json", CARD}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is written, read from the run and already rid of what is not to be passed on."""
+
+    weights: Path
+    peft_config: dict[str, Any]
+    info: AdapterInfo
+    config: TrainConfig
+    versions: dict[str, str]
+    report: "EvaluationReport | None"
+    baseline: Baseline | None
+
+
+def export_model(run: Run, folder: Path) -> None:
+    """Write a run's model into a new folder, or in place of an earlier one.
+
+    Raises:
+        RunError: The run is not at its end or kept no model, its files are damaged, or the folder holds something else or
+            cannot be written.
+    """
+    model = _read_model(run)
+    try:
+        if folder.exists():
+            _check_replaceable(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
+            made = Path(temporary) / "made"
+            made.mkdir()
+            _write_model(model, made)
+            _put_in_place(made, folder, before=Path(temporary) / "before")
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
+
+
+def write_model_zip(run: Run) -> Path:
+    """Pack a run's model, as `export_model` writes it, into a zip to download.
+
+    Raises:
+        RunError: As `export_model`.
+    """
+    path = choose_download_path(f"{run.name}.zip")
+    folder = path.parent / run.name
+    export_model(run, folder)
+    try:
+        shutil.make_archive(str(path.with_suffix("")), "zip", path.parent, run.name)
+    except OSError as error:
+        raise RunError(f"The model of run {run.name} cannot be packed: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return path
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace what is not a model, or a model's folder that holds somebody's own files."""
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _WRITTEN)
+    if others or not (folder / ADAPTER_INFO).is_file():
+        what = f"also holds {others[0]}" if (folder / ADAPTER_INFO).is_file() else "holds something else than a model"
+        raise RunError(f"{folder} {what}; name a folder that is not there yet.")
+
+
+def _put_in_place(made: Path, folder: Path, *, before: Path) -> None:
+    """Move the new folder where the old one is, which comes back if that fails."""
+    if folder.exists():
+        folder.rename(before)
+    try:
+        made.rename(folder)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            before.rename(folder)
+        raise
+
+
+def _read_model(run: Run) -> _Model:
+    if not run.has_model():
+        raise RunError(f"The run {run.name} has no model to pass on; one is kept when a run finishes or is stopped.")
+    try:
+        peft_config = json.loads((run.adapter_dir / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        base_model = peft_config["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"The model of run {run.name} is damaged: {ADAPTER_CONFIG} cannot be read.") from error
+    if not (run.adapter_dir / ADAPTER_WEIGHTS).is_file():
+        raise RunError(f"The model of run {run.name} is damaged: {ADAPTER_WEIGHTS} is missing.")
+    status, config, info = run.read_status(), run.read_config(), read_adapter_info(run.adapter_dir)
+    backbone, news = info.backbone, config.data
+    if status.backbone_source == "folder":
+        backbone = base_model = Path(status.resolved["backbone"]).name or backbone
+    if _is_folder(status.resolved.get("data", "")):
+        news = "auto"
+    evaluated = read_evaluated(run.path, SPLIT)
+    return _Model(
+        weights=run.adapter_dir / ADAPTER_WEIGHTS,
+        peft_config={**peft_config, "base_model_name_or_path": base_model},
+        info=info.model_copy(update={"backbone": backbone}),
+        config=config.model_copy(update={"backbone": backbone, "data": news}),
+        versions=status.versions,
+        report=_make_shareable(evaluated.report, run, backbone) if evaluated else None,
+        baseline=read_baseline(run.path, SPLIT),
+    )
+
+
+def _is_folder(data: str) -> bool:
+    """Tell whether resolved news is a folder of this machine; the other ones have a word for a name."""
+    return Path(data).is_absolute()
+
+
+def _make_shareable(report: "EvaluationReport", run: Run, backbone: str) -> "EvaluationReport":
+    """Return a report without the texts, which are not ours to pass on, and without names of this machine's folders."""
+    source = report.data_source
+    if _is_folder(run.read_status().resolved.get("data", "")):
+        source = f"a folder of {report.data_counts['n_read']:,} texts"
+    counts = {**report.data_counts, "source": source}
+    changes = {"mistakes": [], "data_source": source, "data_counts": counts, "backbone": backbone}
+    return report.model_copy(update=changes)
+
+
+def _write_model(model: _Model, folder: Path) -> None:
+    shutil.copyfile(model.weights, folder / ADAPTER_WEIGHTS)
+    write_whole(folder / ADAPTER_CONFIG, json.dumps(model.peft_config, indent=2) + "\n")
+    write_adapter_info(model.info, folder)
+    write_whole(folder / "config.json", model.config.model_dump_json(indent=2) + "\n")
+    if model.report is not None:
+        write_whole(folder / REPORT, model.report.model_dump_json(indent=2) + "\n")
+    if model.baseline is not None:
+        write_baseline(folder, SPLIT, model.baseline)
+    quality = "" if model.report is None else _describe_quality(model.report)
+    write_whole(folder / CARD, describe_adapter(model.info) + quality + _describe_making(model))
+
+
+def _describe_quality(report: "EvaluationReport") -> str:
+    return f"""
+## How good it is
+
+On {report.n:,} texts that were kept aside from training ({report.split} split), accuracy {report.accuracy:.4f} (95 % interval
+{report.accuracy_low:.4f} to {report.accuracy_high:.4f}), macro F1 {report.f1_macro:.4f}, expected calibration error
+{report.expected_calibration_error:.4f} with a temperature of {report.temperature:.3f}. `{REPORT}` has the rest, without
+the texts.
+"""
+
+
+def _describe_making(model: _Model) -> str:
+    counts = model.report.data_counts if model.report else {}
+    trained = f"Trained on {counts['n_train']:,} texts from {counts['source']}. " if counts else ""
+    data = " --data FOLDER" if model.config.data == "auto" else ""
+    versions = ", ".join(f"{name} {version}" for name, version in model.versions.items())
+    return f"""
+## How it was made
+
+{trained}With seed {model.config.seed} and {versions}:
+
+    python -m agnews_core train --config config.json{data}
+"""

@@ -1,0 +1,1 @@
+"""One training run, from news to a saved adapter, and what it will take."""

@@ -1,0 +1,237 @@
+"""How long a run will take on this machine and how much memory it will need, as ranges, before it is started.
+
+Both come from a short probe: one layer of the backbone, with random weights, is run forwards and backwards on a few texts' worth
+of tokens; its time, and what it keeps for the backward pass, are multiplied by the layers, tokens and steps of the run. Both
+are guesses and say so by their width.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from agnews_core.config import TrainConfig
+from agnews_core.devices import choose_device, choose_precision
+from agnews_core.errors import AgNewsError
+from agnews_core.libraries import import_libraries
+from agnews_core.models.backbones import check_backbone, load_backbone_config
+from agnews_core.models.lora import Plan, plan
+from agnews_core.news.data import VALIDATION_SHARE, load_news
+
+BUDGET_PARAMETERS = 1_000_000  # the competition's rule
+MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
+HUB_TRAIN_TEXTS = 120_000
+PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
+# What the probe leaves out (embeddings, optimizer, collation, checkpoints) makes a run slower; caches can make it faster.
+FASTER, SLOWER = 0.8, 1.8
+BASE_BYTES = 600 * 2**20  # Python, torch and transformers, measured
+MEMORY_SPREAD = 0.35
+LORA_KEEPS = 1.5  # the probed layer has no LoRA weights, whose inputs, dropped out, are kept beside the layer's own
+# On the CPU, memory grows with each new shape of batch and is not given back. The bundled backbone on AG News: 1.9 GiB at step
+# 40, 3.1 at step 360; before oneDNN was told to keep fewer shapes, 4.8 at step 500 and 5.5 at most. On 727 texts: 1.4 GiB.
+CPU_GROWTH_BYTES, CPU_GROWTH_STEPS = 4 * 2**30, 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Ranges: seconds of training, evaluations included, and bytes of memory of the training process."""
+
+    seconds_low: float
+    seconds_high: float
+    bytes_low: float
+    bytes_high: float
+    n_steps: int
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one token takes in one layer: seconds forwards, seconds backwards, bytes kept for the backward pass."""
+
+    forward_seconds: float
+    backward_seconds: float
+    kept_bytes: float
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run would begin with.
+
+    Attributes:
+        n_train: Texts to train on; the hub's, where news cannot be had.
+        n_validation: Texts kept aside; likewise.
+        notes: Which backbone and news these are, and what they stand in for, in sentences.
+        missing: Why the run cannot be started on this machine, or "".
+    """
+
+    n_train: int
+    n_validation: int
+    notes: tuple[str, ...]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a config comes to. `over_budget` is how many parameters it has above 1,000,000; negative: to spare."""
+
+    plan: Plan
+    estimate: Estimate
+    inputs: Inputs
+
+    @property
+    def over_budget(self) -> int:
+        """Trainable parameters above the competition's rule."""
+        return self.plan.trainable_parameters - BUDGET_PARAMETERS
+
+
+def assess(config: TrainConfig) -> Assessment:
+    """Plan a run and estimate what it takes.
+
+    Raises:
+        AgNewsError: The settings cannot be carried out, and why.
+    """
+    import_libraries()
+    built = _plan(config.model_dump_json())
+    inputs = find_inputs(config)
+    return Assessment(built, compute_estimate(config, built, inputs), inputs)
+
+
+@functools.lru_cache(maxsize=128)
+def _plan(config_json: str) -> Plan:
+    return plan(TrainConfig.model_validate_json(config_json))
+
+
+def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estimate:
+    """Estimate a planned run from the probe of its backbone's layer."""
+    device = choose_device()
+    precision = choose_precision(config.precision, device=device).name
+    layer = probe_layer(built.backbone, device, precision)
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
+    every = config.eval_steps if config.eval_steps > 1 else max(1, math.floor(config.eval_steps * n_steps))
+    n_evaluated = (math.ceil(n_steps / every) + 1) * inputs.n_validation  # once more at the end, with the best model
+    n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
+    tokens = min(MEAN_TOKENS, config.max_length)
+    seconds = tokens * (
+        n_steps * batch * (built.n_layers * layer.forward_seconds + n_trained_layers * layer.backward_seconds)
+        + n_evaluated * built.n_layers * layer.forward_seconds
+    )
+    memory = _compute_bytes(config, built, n_trained_layers * layer.kept_bytes)
+    return Estimate(
+        seconds * FASTER,
+        seconds * SLOWER,
+        memory * (1 - MEMORY_SPREAD),
+        memory * (1 + MEMORY_SPREAD) + (_compute_growth(n_steps) if device == "cpu" else 0),
+        n_steps,
+        device,
+        precision,
+    )
+
+
+def _compute_bytes(config: TrainConfig, built: Plan, kept_bytes: float) -> float:
+    """Compute what weights, optimizer and the longest batch take; `kept_bytes` is what one token leaves in all layers."""
+    tokens = config.per_device_train_batch_size * min(2 * MEAN_TOKENS, config.max_length)
+    weights = built.total_parameters * 4 + built.trainable_parameters * 12  # fp32; gradients and AdamW's two moments
+    return float(BASE_BYTES + weights + tokens * kept_bytes * LORA_KEEPS)
+
+
+def _compute_growth(n_steps: int) -> float:
+    return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
+
+
+def find_inputs(config: TrainConfig) -> Inputs:
+    """Look for the backbone and the news that a run would begin with; no weights are downloaded."""
+    notes, missing = [], []
+    n_train = round(HUB_TRAIN_TEXTS * (1 - VALIDATION_SHARE))
+    counts = (n_train, HUB_TRAIN_TEXTS - n_train)
+    try:
+        notes.append(check_backbone(config.backbone))
+    except AgNewsError as error:
+        missing.append(str(error))
+    try:
+        n_train, n_validation, source, reason = _count_texts(config.data, config.seed)
+        counts = (n_train, n_validation)
+        notes.append(reason or f"News: {source}.")
+    except AgNewsError as error:
+        missing.append(str(error))
+    return Inputs(
+        min(counts[0], config.max_train_samples or counts[0]),
+        min(counts[1], config.max_eval_samples or counts[1]),
+        tuple(notes),
+        " ".join(missing),
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _count_texts(data: str, seed: int) -> tuple[int, int, str, str]:
+    """Return how many texts there are to train and to validate on, where they come from, and what they stand in for."""
+    news = load_news(TrainConfig(data=data, seed=seed))
+    return news.counts.n_train, news.counts.n_validation, news.folder.source, news.folder.reason
+
+
+@functools.lru_cache(maxsize=16)
+def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
+    """Measure what one token takes in one layer of a backbone."""
+    import torch
+
+    model, ids = _build_probe(backbone, device)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+
+    def run(*, backward: bool) -> None:
+        with torch.autocast(device, dtype=dtype, enabled=precision != "fp32"), torch.set_grad_enabled(backward):
+            hidden = model(inputs_embeds=ids.requires_grad_(backward)).last_hidden_state
+        if backward:
+            hidden.float().sum().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    n_tokens = PROBE_SHAPE[0] * PROBE_SHAPE[1]
+    forward = _time(lambda: run(backward=False)) / n_tokens
+    both = _time(lambda: run(backward=True)) / n_tokens
+    with _count_kept(model) as sizes:
+        run(backward=True)
+    return LayerCost(forward, max(both - forward, forward / 2), sum(sizes.values()) / n_tokens)
+
+
+def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
+    """Build one frozen layer and its input, whose gradient is all that is asked for, as in a LoRA model's frozen weights."""
+    import torch
+    from transformers import AutoModel
+
+    config = load_backbone_config(backbone)
+    config.num_hidden_layers, config.vocab_size = 1, 8
+    model = AutoModel.from_config(config).to(device).requires_grad_(False)
+    return model, torch.randn(*PROBE_SHAPE, config.hidden_size, device=device)
+
+
+@contextmanager
+def _count_kept(model: Any) -> Iterator[dict[int, int]]:
+    """Collect the bytes of all that is kept for a backward pass, by address; weights, cast ones too, are no token's."""
+    import torch
+
+    shapes = {tuple(weight.shape) for weight in model.parameters()}
+    shapes |= {shape[::-1] for shape in shapes}
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Any) -> Any:
+        if tuple(tensor.shape) not in shapes:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield sizes
+
+
+def _time(run: Callable[[], None]) -> float:
+    """Return the best of three after a warm-up: what disturbs only ever adds."""
+    run()
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)

@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+
+from agnews_core.config import build_config
+from agnews_core.evaluation import baseline
+from agnews_core.evaluation.baseline import compute_baseline, load_baseline, read_baseline
+from agnews_core.inference.predictions import build_table
+from agnews_core.news.data import load_news
+
+CONFIG = build_config({"data": "sample"})
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows = load_news(CONFIG).validation
+    labels = np.asarray(rows["label"])
+    return build_table(rows["text"], np.eye(4, dtype=np.float32)[labels], labels)
+
+
+def test_the_plain_model_learns_the_sample(table):
+    rows = load_news(CONFIG).train
+    found = compute_baseline(list(rows["text"]), np.asarray(rows["label"]), table)
+    assert found.accuracy > 0.7
+    assert found.accuracy_low < found.accuracy < found.accuracy_high
+    assert (found.n, found.n_train) == (len(table), len(rows))
+
+
+def test_only_texts_that_one_of_the_two_has_right_tell_them_apart(table):
+    rows = load_news(CONFIG).train
+    found = compute_baseline(list(rows["text"]), np.asarray(rows["label"]), table)  # the table's model is always right
+    n_wrong = round((1 - found.accuracy) * found.n)
+    assert (found.n_only_model_right, found.n_only_baseline_right) == (n_wrong, 0)
+    assert found.p_value == pytest.approx(2 * 0.5**n_wrong)
+
+
+def test_it_is_computed_once_for_the_same_rows_and_anew_for_others(table, tmp_path, monkeypatch):
+    first = load_baseline(tmp_path, "validation", table, CONFIG)
+    assert read_baseline(tmp_path, "validation") == first
+    assert load_baseline(tmp_path, "validation", table, CONFIG) == first
+    other = load_baseline(tmp_path, "validation", table.head(20), CONFIG)
+    assert other.n == 20
+    all_world = load_baseline(tmp_path, "validation", table.head(20).assign(predicted=0), CONFIG)
+    assert all_world != other
+
+
+def test_training_texts_are_capped_and_the_cap_is_told(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(baseline, "MAX_TRAIN_TEXTS", 100)
+    found = load_baseline(tmp_path, "validation", table, CONFIG)
+    assert (found.n_train, found.n_train_available) == (100, len(load_news(CONFIG).train))
+
+
+def test_a_damaged_file_is_no_baseline(tmp_path):
+    for damaged in (json.dumps({"accuracy": 1}).encode(), b"\xff\xfe{}"):
+        (tmp_path / "baseline-test.json").write_bytes(damaged)
+        assert read_baseline(tmp_path, "test") is None

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from agnews_core.evaluation.compute import compute_report
+from agnews_core.evaluation.files import Evaluated, read_evaluated, write_evaluated
+from agnews_core.inference.predictions import build_table
+
+LABELS_ = np.array([0, 1, 2, 3])
+SHARES = np.eye(4, dtype=np.float32) * 0.6 + 0.1
+
+
+def _evaluate(split="validation"):
+    texts = ["Talks", "A goal", "Shares", "A probe"]
+    report = compute_report(
+        texts, LABELS_, SHARES, split=split, data_source="sample", data_counts={}, backbone="tiny", seed=1
+    )
+    return Evaluated(report, build_table(texts, SHARES, LABELS_))
+
+
+def test_an_evaluation_is_read_back_with_its_table(tmp_path):
+    written = _evaluate()
+    write_evaluated(tmp_path, written)
+    found = read_evaluated(tmp_path, "validation")
+    assert found.report == written.report
+    assert found.table["text"].tolist() == written.table["text"].tolist()
+    assert found.table["label"].tolist() == [0, 1, 2, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions-validation.parquet"]
+
+
+def test_splits_are_kept_apart(tmp_path):
+    write_evaluated(tmp_path, _evaluate("test"))
+    assert read_evaluated(tmp_path, "validation") is None
+    assert read_evaluated(tmp_path, "test").report.split == "test"
+
+
+def test_a_report_alone_is_read_without_a_table(tmp_path):
+    (tmp_path / "report.json").write_text(_evaluate().report.model_dump_json())
+    assert read_evaluated(tmp_path, "validation").table is None
+    assert read_evaluated(tmp_path, "test") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"not a parquet file at all"])
+def test_a_damaged_file_reads_as_not_evaluated(tmp_path, content):
+    (tmp_path / "predictions-validation.parquet").write_bytes(content)
+    assert read_evaluated(tmp_path, "validation") is None
+
+
+def test_a_finished_run_keeps_what_its_model_said_of_every_validation_text(trained_run):
+    found = read_evaluated(trained_run.path, "validation")
+    assert len(found.table) == found.report.n == 16
+    assert (found.table["predicted"] == found.table["label"]).mean() == pytest.approx(found.report.accuracy)
+    assert found.report.uncalibrated_error is not None

@@ -1,0 +1,66 @@
+import json
+
+import numpy as np
+import pytest
+
+from agnews_core.evaluation.baseline import Baseline
+from agnews_core.evaluation.compute import compute_report
+from agnews_core.evaluation.page import build_html, build_json, describe_baseline
+
+BASELINE = Baseline(
+    accuracy=0.5, accuracy_low=0.15, accuracy_high=0.85, n=4, n_only_model_right=2, n_only_baseline_right=1, p_value=1.0,
+    n_train=100, n_train_available=250, fit_seconds=1.0, rows_digest="x",
+)  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    texts = ["Talks", "A <script>alert(1)</script> goal", "Shares", "A probe"]
+    shares = np.full((4, 4), 0.1, dtype=np.float32)
+    shares[[0, 1, 2, 3], [0, 2, 2, 3]] = 0.7
+    return compute_report(
+        texts, np.array([0, 1, 2, 3]), shares, split="validation", data_source="a & b", data_counts={}, backbone="tiny", seed=7
+    )  # fmt: skip
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_others_wrote(report):
+    bad = "<script>"
+    others = report.model_copy(update={"created_at": bad, "split": bad, "backbone": bad, "versions": {bad: bad}})
+    page = build_html(others, BASELINE.model_copy(update={"name": bad}), title="Run <x>")
+    assert "<script" not in page
+    assert "A &lt;script&gt;alert(1)&lt;/script&gt; goal" in page
+    assert "Run &lt;x&gt;" in page
+    assert "http" not in page
+    assert "75.00%" in page
+
+
+def test_a_report_without_its_texts_does_not_claim_that_all_were_right(report):
+    page = build_html(report.model_copy(update={"mistakes": []}), None, title="x")
+    assert "Their texts are not part of this report." in page
+
+
+def test_the_page_shows_how_often_the_model_was_right_by_how_sure_it_was(report):
+    page = build_html(report, None, title="x")
+    assert '<td class="n">67% to 73%</td><td class="n">4</td><td class="n">70.0%</td><td class="n">75.0%</td>' in page
+
+
+def test_the_json_holds_report_and_baseline(report):
+    found = json.loads(build_json(report, BASELINE))
+    assert found["accuracy"] == 0.75
+    assert found["baseline"]["accuracy"] == 0.5
+    assert json.loads(build_json(report, None))["baseline"] is None
+
+
+def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
+    said = describe_baseline(report, BASELINE)
+    assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
+    assert "this model is 25.0 points better" in said
+    assert describe_baseline(report, None) == ""
+
+
+def test_whether_chance_alone_could_make_the_difference_is_said(report):
+    said = describe_baseline(report, BASELINE)
+    assert "2 texts only this model has right and 1 only the other: the difference is perhaps chance (p = 1," in said
+    apart = BASELINE.model_copy(update={"p_value": 0.0167})
+    assert "the difference is hardly chance (p = 0.017, McNemar's exact test)." in describe_baseline(report, apart)
+    assert "(p < 0.001," in describe_baseline(report, BASELINE.model_copy(update={"p_value": 1e-9}))

@@ -1,0 +1,321 @@
+"""The queue and its worker, with trainings that do what a test needs; one real one in its child process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from agnews_core.config import build_config
+from agnews_core.errors import RunError
+from agnews_core.jobs.queue import MAX_WAITING, PACKAGE_PARENT, JobQueue
+from agnews_core.runs import Run, create_run, find_run, now
+from agnews_core.runs.overview import find_place, find_shown_run, summarize, take_snapshot
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Training:
+    """Stands in for training: owns the run until it is told to stop, or to end."""
+
+    def __init__(self):
+        self.end = threading.Event()
+        self.order = []
+
+    def __call__(self, run, *, resume):
+        self.order.append((run.name, resume))
+        with run.own():
+            run.update_status(state="running", started_at=now(), phase="training")
+            while not self.end.is_set() and not run.read_stop():
+                time.sleep(0.01)
+            run.update_status(state="stopped" if run.read_stop() else "finished", ended_at=now(), phase="done")
+
+
+@pytest.fixture
+def training():
+    training = Training()
+    yield training
+    training.end.set()
+
+
+@pytest.fixture
+def queue(tmp_path, training):
+    queue = JobQueue(tmp_path / "runs", train=training)
+    queue.start_worker()
+    return queue
+
+
+def state(run):
+    return run.read_status().state
+
+
+def test_runs_are_trained_one_at_a_time_in_the_order_they_were_started(queue, training):
+    runs = [queue.start(build_config(), name=f"run{number}") for number in range(3)]
+    wait_until(lambda: state(runs[0]) == "running")
+    assert [state(run) for run in runs[1:]] == ["queued", "queued"]
+    assert [find_place(queue.runs_dir, run.name) for run in runs] == [0, 1, 2]
+    training.end.set()
+    wait_until(lambda: all(state(run) == "finished" for run in runs))
+    assert training.order == [("run0", False), ("run1", False), ("run2", False)]
+
+
+def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trained(queue, training):
+    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    wait_until(lambda: state(first) == "running")
+    assert queue.stop("b").state == "stopped"
+    assert find_place(queue.runs_dir, "c") == 1
+    training.end.set()
+    wait_until(lambda: state(third) == "finished")
+    assert [name for name, _ in training.order] == ["a", "c"]
+    assert second.read_status().reason == "Stopped before its turn came."
+
+
+def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_the_end(queue, training):
+    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    wait_until(lambda: state(first) == "running")
+    queue.stop("b")
+    began = time.monotonic()
+    queue.resume("b")
+    assert time.monotonic() - began < 1
+    assert [find_place(queue.runs_dir, name) for name in ("c", "b")] == [1, 2]
+    training.end.set()
+    wait_until(lambda: state(second) == "finished")
+    assert training.order == [("a", False), ("c", False), ("b", True)]
+    assert state(third) == "finished"
+
+
+def test_a_stopped_queued_run_can_be_deleted_at_once_and_is_never_trained(queue, training):
+    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    wait_until(lambda: state(first) == "running")
+    queue.stop("b")
+    queue.delete("b")
+    assert not second.path.exists()
+    training.end.set()
+    wait_until(lambda: state(third) == "finished")
+    assert [name for name, _ in training.order] == ["a", "c"]
+
+
+def test_a_run_whose_training_has_recorded_its_end_but_is_not_gone_yet_can_be_resumed_at_once(tmp_path):
+    gone, turns = threading.Event(), []
+
+    def train(run, *, resume):
+        turns.append(resume)
+        run.update_status(state="finished" if resume else "stopped")
+        gone.wait(20)
+
+    queue = JobQueue(tmp_path, train=train)
+    queue.start_worker()
+    run = queue.start(build_config(), name="a")
+    wait_until(lambda: state(run) == "stopped")
+    began = time.monotonic()
+    queue.resume("a")
+    assert time.monotonic() - began < 1
+    assert queue.stop("a").reason == "Stopped before its turn came."
+    queue.resume("a")
+    assert state(run) == "queued"
+    gone.set()
+    wait_until(lambda: state(run) == "finished")
+    assert turns == [False, True]
+
+
+def test_stopping_twice_is_as_good_as_once_and_an_ended_run_stays_as_it_is(queue):
+    run = queue.start(build_config())
+    wait_until(lambda: state(run) == "running")
+    queue.stop(run.name, keep=True)
+    queue.stop(run.name, keep=True)
+    wait_until(lambda: state(run) == "stopped")
+    assert queue.stop(run.name, keep=False).state == "stopped"
+    assert run.read_stop() == "keep"
+
+
+def test_a_stopped_run_is_resumed_with_the_request_to_stop_withdrawn(queue, training):
+    run = queue.start(build_config(), name="a")
+    wait_until(lambda: state(run) == "running")
+    queue.stop("a")
+    wait_until(lambda: state(run) == "stopped")
+    queue.resume("a")
+    wait_until(lambda: state(run) == "running")
+    assert not run.read_stop()
+    assert training.order == [("a", False), ("a", True)]
+
+
+def test_only_a_run_that_came_to_no_good_end_is_resumed(queue, training):
+    run = queue.start(build_config(), name="a")
+    wait_until(lambda: state(run) == "running")
+    with pytest.raises(
+        RunError, match="The run a is running; only an interrupted, stopped or failed run can be resumed"
+    ):
+        queue.resume("a")
+    training.end.set()
+    wait_until(lambda: state(run) == "finished")
+    with pytest.raises(RunError, match="The run a is finished"):
+        queue.resume("a")
+
+
+def test_a_run_is_deleted_only_at_its_end(queue, training):
+    run = queue.start(build_config(), name="a")
+    with pytest.raises(RunError, match="The run a is not at its end; stop it first"):
+        queue.delete("a")
+    training.end.set()
+    wait_until(lambda: state(run) == "finished")
+    queue.delete("a")
+    assert not run.path.exists()
+
+
+def test_names_that_lead_out_of_the_runs_folder_are_refused_by_every_action(queue):
+    for action in (queue.stop, queue.resume, queue.delete):
+        with pytest.raises(RunError, match="cannot name a run"):
+            action("../outside")
+
+
+def test_a_queue_that_is_full_says_so(tmp_path):
+    queue = JobQueue(tmp_path)  # no worker: all wait
+    for _ in range(MAX_WAITING):
+        queue.start(build_config())
+    with pytest.raises(RunError, match=f"{MAX_WAITING} runs are waiting already"):
+        queue.start(build_config())
+
+
+def test_stopping_a_waiting_run_makes_room_in_a_full_queue(tmp_path):
+    queue = JobQueue(tmp_path)  # no worker: all wait
+    runs = [queue.start(build_config()) for _ in range(MAX_WAITING)]
+    queue.stop(runs[0].name)
+    queue.start(build_config())
+    with pytest.raises(RunError, match="are waiting already"):
+        queue.resume(runs[0].name)
+
+
+def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_path):
+    def break_once(run, *, resume):
+        if run.name == "a":
+            raise OSError("no such program")
+        run.update_status(state="finished")
+
+    queue = JobQueue(tmp_path, train=break_once)
+    queue.start_worker()
+    broken, fine = queue.start(build_config(), name="a"), queue.start(build_config(), name="b")
+    wait_until(lambda: state(fine) == "finished")
+    assert state(broken) == "failed"
+    assert broken.read_status().reason == "Training could not be started: OSError: no such program"
+    assert "Traceback" in (broken.path / "traceback.txt").read_text()
+
+
+def test_a_queued_run_whose_program_has_ended_reads_as_interrupted_and_can_be_resumed(tmp_path):
+    script = (
+        "import os, pathlib; from agnews_core.jobs.queue import JobQueue; from agnews_core.config import build_config;"
+        f"JobQueue(pathlib.Path({str(tmp_path)!r})).start(build_config(), name='a'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=PACKAGE_PARENT, check=False)
+    run = find_run(tmp_path, "a")
+    assert state(run) == "interrupted"
+    assert run.read_status().reason == "The program ended before this run's turn came."
+    training = Training()
+    queue = JobQueue(tmp_path, train=training)
+    queue.start_worker()
+    queue.resume("a")
+    wait_until(lambda: state(run) == "running")
+    training.end.set()
+    wait_until(lambda: state(run) == "finished")
+
+
+def test_many_may_ask_whether_a_run_is_owned_without_disturbing_each_other(tmp_path):
+    run = JobQueue(tmp_path).start(build_config())
+    run.update_status(state="running")
+    with run.own():
+        pass
+    states, stop = set(), threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            states.add(Run(run.path).read_status().state)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert states == {"interrupted"}
+
+
+def test_a_run_that_is_gone_is_followed_by_the_active_one_then_the_newest(queue):
+    assert find_shown_run(queue.runs_dir, None) is None
+    first = queue.start(build_config(), name="a")
+    second = queue.start(build_config(), name="b")
+    wait_until(lambda: state(first) == "running")
+    assert find_shown_run(queue.runs_dir, "b") == second
+    assert find_shown_run(queue.runs_dir, "gone") == first
+
+
+@pytest.fixture
+def tiny(tiny_backbone):
+    few = {
+        "max_train_samples": 80,
+        "max_eval_samples": 20,
+        "eval_steps": 4,
+        "max_steps": 8,
+        "per_device_train_batch_size": 4,
+    }
+    return build_config({"backbone": str(tiny_backbone), "data": "sample", **few})
+
+
+def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    run = queue.start(tiny)
+    wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
+    assert state(run) == "finished", run.read_status().reason
+    rows = run.read_metrics()
+    assert all(row["memory_mib"] > 0 for row in rows if "loss" in row)
+    assert (run.adapter_dir / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_its_parts_times_are_added(
+    tmp_path, tiny
+):
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    run = queue.start(tiny)
+    wait_until(lambda: run.read_status().step >= 5, seconds=120)
+    queue.stop(run.name)
+    wait_until(lambda: state(run) == "stopped", seconds=60)
+    first = summarize(take_snapshot(run)).seconds
+    queue.resume(run.name)  # the first child is still on its way out
+    wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
+    assert state(run) == "finished", run.read_status().reason
+    assert run.read_status().earlier_seconds > 0
+    assert summarize(take_snapshot(run)).seconds >= first - 3  # what came after the last recorded step is left out
+
+
+def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    run = queue.start(tiny.model_copy(update={"max_steps": 5000}))
+    wait_until(lambda: run.read_status().step > 4, seconds=120)
+    for pid in find_children_of_tests(run):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "was killed (signal 9)" in run.read_status().reason)
+    assert state(run) == "interrupted"
+
+
+def find_children_of_tests(run):
+    import psutil
+
+    children = psutil.Process().children()
+    return [child.pid for child in children if str(run.path.resolve()) in " ".join(child.cmdline())]
+
+
+def test_a_damaged_run_can_be_deleted(tmp_path):
+    run = create_run(tmp_path, build_config(), name="damaged")
+    (run.path / "status.json").write_text("{torn")
+    JobQueue(tmp_path).delete("damaged")
+    assert not run.path.exists()

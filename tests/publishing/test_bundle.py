@@ -1,0 +1,117 @@
+import json
+import shutil
+import stat
+import zipfile
+
+import pytest
+
+from agnews_core.errors import RunError
+from agnews_core.evaluation.compute import EvaluationReport
+from agnews_core.inference.assess import load_assessment, read_assessment
+from agnews_core.inference.catalogue import ClassifierCache, find_model
+from agnews_core.inference.classifier import Classifier
+from agnews_core.publishing.bundle import export_model, write_model_zip
+from agnews_core.runs import Run, create_run
+
+
+@pytest.fixture
+def run(trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "trained")
+    return Run(tmp_path / "runs" / "trained")
+
+
+@pytest.fixture
+def exported(run, tmp_path):
+    load_assessment(find_model(run.path.parent, shipped_dir=tmp_path), "validation", ClassifierCache())
+    export_model(run, tmp_path / "shipped" / "tiny")
+    return tmp_path / "shipped" / "tiny"
+
+
+def test_the_folder_alone_answers_as_the_run_does(run, exported, tiny_backbone):
+    text = ["Shares fell on Monday."]
+    wanted = Classifier.load(run.adapter_dir).compute_logits(text)
+    shutil.rmtree(run.path)
+    assert (Classifier.load(exported, backbone_name=str(tiny_backbone)).compute_logits(text) == wanted).all()
+
+
+def test_it_is_shown_as_a_shipped_model_with_figures_and_baseline(run, exported, tmp_path):
+    wanted = read_assessment(find_model(run.path.parent, shipped_dir=tmp_path), "validation")
+    found = read_assessment(find_model(tmp_path / "nothing", shipped_dir=tmp_path / "shipped"), "validation")
+    assert found.baseline == wanted.baseline
+    assert found.evaluated.table is None
+    assert found.evaluated.report.confusion_matrix == wanted.evaluated.report.confusion_matrix
+    assert sum(it.n for it in found.evaluated.report.reliability) == 16
+
+
+def test_it_holds_none_of_the_news_and_names_no_folder_of_this_machine(run, exported, tiny_backbone, tiny_news):
+    report = EvaluationReport.model_validate_json((run.path / "report.json").read_text())
+    assert report.mistakes  # else there would be nothing to leave out
+    told = "".join(path.read_text() for path in exported.iterdir() if path.suffix in (".json", ".md"))
+    for secret in (str(tiny_news), str(tiny_backbone.parent), *(json.dumps(it.text)[1:-1] for it in report.mistakes)):
+        assert secret not in told
+    assert "a folder of 160 texts" in told
+
+
+def test_the_card_says_how_good_it_is_and_how_to_make_it_again(exported):
+    report = EvaluationReport.model_validate_json((exported / "report.json").read_text())
+    card = (exported / "README.md").read_text()
+    assert f"On 16 texts that were kept aside from training (validation split), accuracy {report.accuracy:.4f}" in card
+    assert "python -m agnews_core train --config config.json --data FOLDER" in card
+    assert "base_model: tiny-roberta" in card
+
+
+def test_an_earlier_model_is_replaced_and_anything_else_is_not(run, exported, tmp_path):
+    (exported / "report.json").unlink()
+    export_model(run, exported)
+    assert (exported / "report.json").exists()
+    (exported / "letter.txt").write_text("x")
+    with pytest.raises(RunError, match=r"tiny also holds letter.txt; name a folder that is not there yet"):
+        export_model(run, exported)
+    assert (exported / "letter.txt").exists()
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(
+        RunError, match="letters holds something else than a model; name a folder that is not there yet"
+    ):
+        export_model(run, tmp_path / "letters")
+    assert [path.name for path in exported.parent.iterdir()] == ["tiny"]
+
+
+def test_everybody_may_read_what_is_written(exported):
+    assert all(path.stat().st_mode & stat.S_IROTH for path in [exported, *exported.iterdir()])
+
+
+def test_a_run_without_a_model_has_none_to_pass_on(tmp_path, run):
+    waiting = create_run(tmp_path / "runs", run.read_config(), name="waiting")
+    with pytest.raises(RunError, match="The run waiting has no model to pass on"):
+        export_model(waiting, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("adapter_config.json", b"{torn", "adapter_config.json cannot be read"),
+        ("adapter_config.json", b"{}", "adapter_config.json cannot be read"),
+        ("adapter_config.json", b"\xff", "adapter_config.json cannot be read"),
+        ("adapter_model.safetensors", None, "adapter_model.safetensors is missing"),
+    ],
+)
+def test_a_damaged_model_is_said_to_be(run, tmp_path, name, damage, said):
+    (run.adapter_dir / name).unlink() if damage is None else (run.adapter_dir / name).write_bytes(damage)
+    with pytest.raises(RunError, match=f"The model of run trained is damaged: {said}"):
+        export_model(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_evaluation_of_a_stopped_run_goes_along(run, tmp_path):
+    run.update_status(state="stopped")
+    (run.path / "report.json").unlink()  # what is kept of the split has the report too
+    export_model(run, tmp_path / "out")
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_the_zip_holds_that_folder(run):
+    names = zipfile.ZipFile(write_model_zip(run)).namelist()
+    assert {
+        f"trained/{name}" for name in ("agnews.json", "adapter_model.safetensors", "README.md", "report.json")
+    } <= set(names)

@@ -1,0 +1,83 @@
+import pytest
+
+from agnews_core.config import TrainConfig, build_config
+from agnews_core.errors import ConfigError
+from agnews_core.models.backbones import load_backbone_config
+from agnews_core.training.estimate import CPU_GROWTH_BYTES, Assessment, assess, find_inputs, probe_layer
+
+
+@pytest.fixture
+def settings(tiny_backbone, tiny_news) -> dict:
+    return {"backbone": str(tiny_backbone), "data": str(tiny_news), "layer_ranks": "10:4,11:4", "max_length": 64}
+
+
+def look(settings, **more) -> Assessment:
+    return assess(build_config({**settings, **more}))
+
+
+def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
+    found = find_inputs(build_config(settings))
+    assert (found.n_train, found.n_validation, found.missing) == (144, 16, "")
+    assert look(settings, num_train_epochs=2).estimate.n_steps == 2 * 5  # batches of 32, the last one smaller
+    assert look(settings, max_steps=7).estimate.n_steps == 7
+
+
+def test_ranges_have_a_width_and_grow_with_what_is_trained(settings):
+    few, many = (look(settings, num_train_epochs=n).estimate for n in (1, 100))
+    assert 0 < few.seconds_low < few.seconds_high
+    assert many.seconds_low > 20 * few.seconds_low
+    assert 0 < few.bytes_low < few.bytes_high < many.bytes_high
+    assert look(settings, num_train_epochs=1000).estimate.bytes_high - few.bytes_high < CPU_GROWTH_BYTES
+
+
+def test_training_more_layers_takes_longer(settings):
+    top, all_layers = look(settings), look(settings, layer_ranks=",".join(f"{layer}:4" for layer in range(12)))
+    assert all_layers.estimate.seconds_low > top.estimate.seconds_low
+    assert all_layers.estimate.bytes_low > top.estimate.bytes_low
+
+
+def test_the_budget_is_told_in_parameters(settings):
+    found = look(settings)
+    assert found.over_budget == found.plan.trainable_parameters - 1_000_000 < 0
+
+
+def test_the_probe_finds_what_a_token_takes(tiny_backbone):
+    found = probe_layer(str(tiny_backbone), "cpu", "fp32")
+    assert found.forward_seconds > 0
+    assert found.backward_seconds > 0
+    # In fp32: query, key, value, what attention gives, two normed sums, GELU's two sides; and the embeddings' own of these.
+    config = load_backbone_config(str(tiny_backbone))
+    assert 4 * 5 * config.hidden_size < found.kept_bytes < 4 * (40 * config.hidden_size + 6 * config.intermediate_size)
+
+
+def test_news_that_cannot_be_had_is_said_and_counted_as_the_hubs(tmp_path):
+    found = find_inputs(TrainConfig(backbone="all-MiniLM-L6-v2", data=str(tmp_path / "none")))
+    assert (found.n_train, found.n_validation) == (108_000, 12_000)
+    assert found.missing.startswith("There is no news folder")
+    few = find_inputs(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500))
+    assert (few.n_train, few.n_validation) == (500, 12_000)
+
+
+def test_a_backbone_without_weights_here_is_planned_and_said_to_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr("agnews_core.models.backbones.find_in_hub_cache", lambda *given, **named: None)
+    monkeypatch.setattr("agnews_core.models.backbones.hub_answers", lambda: False)
+    found = assess(build_config({"backbone": "roberta-base", "data": "sample"}))
+    assert found.plan.trainable_parameters == 1_472_260
+    assert (
+        "'roberta-base' is not a folder here, not in the hub's cache, and the hub does not answer"
+        in found.inputs.missing
+    )
+    monkeypatch.setattr("agnews_core.models.backbones.hub_answers", lambda: True)
+    assert assess(build_config({"backbone": "roberta-base", "data": "sample"})).inputs.missing == ""
+
+
+def test_what_stands_in_for_something_else_is_said(monkeypatch):
+    monkeypatch.setattr("agnews_core.models.backbones.find_in_hub_cache", lambda *given, **named: None)
+    monkeypatch.setattr("agnews_core.models.backbones.hub_answers", lambda: False)
+    notes = " ".join(find_inputs(build_config({"data": "sample"})).notes)
+    assert "bundled with this program, instead of roberta-base" in notes
+
+
+def test_settings_that_cannot_be_carried_out_have_no_estimate(settings):
+    with pytest.raises(ConfigError, match="names layer 12"):
+        look(settings, layer_ranks="12:4")

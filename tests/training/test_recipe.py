@@ -1,0 +1,348 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from agnews_core.config import build_config
+from agnews_core.errors import ConfigError, DataError, RunError
+from agnews_core.evaluation.calibration import fit_temperature
+from agnews_core.evaluation.files import read_evaluated, write_evaluated
+from agnews_core.inference import classifier as inference
+from agnews_core.inference.classifier import Classifier
+from agnews_core.news.data import load_news
+from agnews_core.runs import Run, create_run
+from agnews_core.training import recipe as training
+from agnews_core.training.recipe import train
+
+PROJECT = Path(__file__).parents[2]
+LONG = {"num_train_epochs": 40, "max_steps": 50, "eval_steps": 10}
+
+
+def _command(run_dir: Path, settings: dict, *more: str) -> list[str]:
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    where = ["--runs-dir", str(run_dir.parent)]
+    return [sys.executable, "-m", "agnews_core", "train", *flags, *where, *more]
+
+
+def _start(run_dir: Path, settings: dict, *more: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        _command(run_dir, settings, *more), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _wait_for_step(run: Run, step: int, process: subprocess.Popen) -> None:
+    for _ in range(3600):
+        if any(row["step"] >= step for row in run.read_metrics()):
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    raise AssertionError(f"{run.name} never reached step {step}")
+
+
+def _losses(run: Run) -> dict[int, float]:
+    return {row["step"]: row["loss"] for row in run.read_metrics() if "loss" in row}
+
+
+def test_every_step_and_every_evaluation_is_recorded(trained_run):
+    rows = trained_run.read_metrics()
+    assert [row["step"] for row in rows if "loss" in row] == list(range(1, 10))
+    assert [row["step"] for row in rows if "eval_loss" in row] == [3, 6, 9]
+    wanted = {"eval_accuracy", "eval_f1", "eval_precision", "eval_recall"}
+    assert all(wanted <= row.keys() for row in rows if "eval_loss" in row)
+
+
+def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tiny_news):
+    status = trained_run.read_status()
+    assert (status.state, status.step, status.max_steps) == ("finished", 9, 9)
+    assert status.plan["layer_ranks"] == {"8": 16, "9": 24, "10": 32, "11": 32}
+    assert status.data["n_train"] + status.data["n_validation"] == 160
+    assert status.resolved == {"backbone": str(tiny_backbone), "data": str(tiny_news)}
+    assert any("a folder on this machine" in note for note in status.notes)
+    assert any(note.startswith("Precision") for note in status.notes)
+    assert {"torch", "peft", "transformers"} <= status.versions.keys()
+    report = json.loads((trained_run.path / "report.json").read_text())
+    assert status.result["eval_accuracy"] == report["accuracy"]
+    assert (report["n"], report["seed"], report["split"]) == (16, 42, "validation")
+    assert not trained_run.checkpoints_dir.exists()
+    assert "validation accuracy" in (trained_run.path / "log.txt").read_text()
+
+
+def test_the_saved_model_is_the_best_one_seen(trained_run):
+    best = max(row["eval_accuracy"] for row in trained_run.read_metrics() if "eval_accuracy" in row)
+    assert trained_run.read_status().result["eval_accuracy"] == pytest.approx(best)
+
+
+def test_training_learns(tiny_news, tmp_path):
+    """With the real bundled backbone: a random one has little to teach its top layers."""
+    settings = {
+        "backbone": "all-MiniLM-L6-v2",
+        "data": str(tiny_news),
+        "max_length": 32,
+        "max_steps": 40,
+        "eval_steps": 20,
+    }
+    result = train(
+        create_run(tmp_path, build_config({**settings, "num_train_epochs": 10, "per_device_train_batch_size": 16}))
+    )
+    assert result.eval_accuracy is not None
+    assert result.eval_accuracy >= 0.6  # chance is 0.25
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny_settings, trained_run, tmp_path):
+    again = create_run(tmp_path, build_config(tiny_settings))
+    train(again)
+    assert _losses(again) == _losses(trained_run)
+    first, second = (load_file(run.adapter_dir / "adapter_model.safetensors") for run in (trained_run, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_seed_gives_other_numbers(tiny_settings, trained_run, tmp_path):
+    other = create_run(tmp_path, build_config({**tiny_settings, "seed": 7, "max_steps": 2}))
+    train(other)
+    assert _losses(other)[1] != _losses(trained_run)[1]
+
+
+def test_a_run_killed_half_way_resumes_and_ends_as_if_it_had_not_been(tiny_settings, tmp_path):
+    settings = {**tiny_settings, **LONG}
+    whole = create_run(tmp_path, build_config(settings), name="whole")
+    train(whole)
+    killed = Run(tmp_path / "killed")
+    process = _start(killed.path, settings, "--name", "killed")
+    _wait_for_step(killed, 27, process)
+    process.kill()
+    process.communicate()
+    assert killed.read_status().state == "interrupted"
+
+    resumed = subprocess.run(
+        _command(killed.path, settings, "--name", "killed", "--resume", "--json"),
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["state"] == "finished"
+    assert killed.read_status().step == whole.read_status().step == 50
+    assert any(note.startswith("Resumed from step ") for note in killed.read_status().notes)
+    # Not only as many steps: the same batches in the same order, hence the same losses.
+    assert _losses(killed) == _losses(whole)
+    assert [row["step"] for row in killed.read_metrics()] == [row["step"] for row in whole.read_metrics()]
+
+
+def test_ctrl_c_saves_the_model_and_marks_the_run_stopped(tiny_settings, tmp_path):
+    run = Run(tmp_path / "stopped")
+    process = _start(
+        run.path, {**tiny_settings, **LONG, "max_steps": 2000, "num_train_epochs": 500}, "--name", "stopped"
+    )
+    _wait_for_step(run, 12, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    status = run.read_status()
+    assert (status.state, status.reason) == ("stopped", "Stopped; the best model so far was kept.")
+    assert status.result["stopped_early"]
+    assert "Traceback" not in err
+    assert len(list(Classifier.load(run.adapter_dir).predict(["A text"]))) == 1
+
+
+def test_a_stopped_run_can_be_resumed(tiny_settings, tmp_path, monkeypatch):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    assert train(run).state == "stopped"
+    assert run.read_status().step == 5  # asked for while step 4 was recorded, and seen after the next one
+    monkeypatch.undo()
+    run.clear_stop()
+    assert train(run, resume=True).state == "finished"
+    assert list(_losses(run)) == list(range(1, 10))
+
+
+def test_a_stopped_runs_model_is_calibrated_on_validation_texts_too(tiny_settings, tmp_path, monkeypatch):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    train(run)
+    config = run.read_resolved_config()
+    classifier = Classifier.load(run.adapter_dir)
+    assert classifier.info.temperature != 1.0
+    validation = load_news(config).validation
+    logits = classifier.compute_logits(validation["text"]) * classifier.info.temperature
+    assert fit_temperature(logits, np.asarray(validation["label"])) == pytest.approx(
+        classifier.info.temperature, rel=0.05
+    )
+
+
+def test_a_run_that_goes_on_forgets_its_evaluations_and_a_discarded_one_its_earlier_model(
+    tiny_settings, tmp_path, monkeypatch
+):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    train(run)
+    monkeypatch.undo()
+    evaluated = inference.evaluate(Classifier.load(run.adapter_dir), run.read_resolved_config(), split="test")
+    write_evaluated(run.path, evaluated)
+    run.clear_stop()
+    _stop_at_step(run, 7, monkeypatch, keep=False)
+    train(run, resume=True)
+    assert read_evaluated(run.path, "test") is None
+    assert not run.adapter_dir.exists()
+
+
+def test_discarding_a_run_leaves_no_model(tiny_settings, tmp_path, monkeypatch):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 4, monkeypatch, keep=False)
+    assert train(run).state == "stopped"
+    assert run.read_status().reason == "Stopped; the model was discarded."
+    assert not run.adapter_dir.exists()
+    assert not run.checkpoints_dir.exists()
+
+
+def _stop_at_step(run: Run, step: int, monkeypatch, *, keep: bool) -> None:
+    """Ask for a stop as another process would, just when a step is being recorded."""
+    append = Run.append_metrics
+
+    def append_and_ask(self, row):
+        append(self, row)
+        if row["step"] == step:
+            run.request_stop(keep=keep)
+
+    monkeypatch.setattr(Run, "append_metrics", append_and_ask)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(tiny_settings, tiny_backbone, tmp_path):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "poisoned")
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.LayerNorm.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    run = create_run(tmp_path / "runs", build_config({**tiny_settings, "backbone": str(folder)}))
+    with pytest.raises(RunError, match="The loss is no longer a number at step 1; use a lower learning rate"):
+        train(run)
+    assert run.read_status().state == "failed"
+    assert run.read_status().reason.startswith("The loss is no longer a number at step 1")
+
+
+def test_early_stopping_ends_a_run_that_no_longer_gets_better(tiny_settings, tmp_path):
+    slow = {
+        "learning_rate": 1e-7,
+        "early_stopping_patience": 2,
+        "eval_steps": 2,
+        "max_steps": 40,
+        "num_train_epochs": 20,
+    }
+    result = train(create_run(tmp_path, build_config({**tiny_settings, **slow})))
+    assert result.stopped_early
+    assert result.state == "finished"
+
+
+def test_a_mistake_in_the_data_fails_the_run_in_words(tiny_settings, tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\nA text,5\n")
+    run = create_run(tmp_path / "runs", build_config({**tiny_settings, "data": str(tmp_path)}))
+    with pytest.raises(DataError, match="row 1: the label '5' is not one of 0-3"):
+        train(run)
+    assert run.read_status().state == "failed"
+    assert "label '5'" in run.read_status().reason
+
+
+def test_what_nobody_foresaw_is_kept_with_its_traceback(tiny_settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "load_tokenizer", lambda backbone: {}["missing"])
+    run = create_run(tmp_path, build_config(tiny_settings))
+    with pytest.raises(RunError, match="Training failed: KeyError: 'missing'"):
+        train(run)
+    assert run.read_status().state == "failed"
+    assert "KeyError" in (run.path / "traceback.txt").read_text()
+    monkeypatch.undo()
+    assert train(run, resume=True).state == "finished"
+    assert not (run.path / "traceback.txt").exists()
+
+
+def test_a_disk_too_small_for_the_run_is_refused_before_training(tiny_settings, tmp_path, monkeypatch):
+    real = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(training.shutil, "disk_usage", lambda path: real._replace(free=3_000_000))
+    run = create_run(tmp_path, build_config(tiny_settings))
+    with pytest.raises(RunError, match=r"has 3 MB free and this run needs about 1. MB; make room"):
+        train(run)
+
+
+def test_two_processes_cannot_train_one_run(tiny_settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    run = create_run(tmp_path, build_config(tiny_settings))
+    with run.own(), pytest.raises(RunError, match="is being trained by another process"):
+        train(run)
+
+
+def test_a_torn_checkpoint_is_passed_over(tiny_settings, tmp_path, monkeypatch):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    _stop_at_step(run, 6, monkeypatch, keep=True)
+    train(run)
+    monkeypatch.undo()
+    newest = run.checkpoints_dir / "checkpoint-7"
+    assert training._find_checkpoint(run) == newest
+    (newest / "trainer_state.json").write_text("{")  # as a kill leaves it
+    (other,) = (path for path in run.checkpoints_dir.iterdir() if path != newest)
+    assert training._find_checkpoint(run) == other
+
+
+def test_news_that_changed_since_a_run_began_is_not_resumed_on(tiny_settings, tiny_news, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_news, tmp_path / "news")
+    run = create_run(tmp_path / "runs", build_config({**tiny_settings, "data": str(folder)}))
+    _stop_at_step(run, 4, monkeypatch, keep=True)
+    train(run)
+    monkeypatch.undo()
+    run.clear_stop()
+    with (folder / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"text": "One more text", "label": 0}) + "\n")
+    with pytest.raises(RunError, match="has changed since it began; start a new run"):
+        train(run, resume=True)
+
+
+def test_tensorboard_gets_its_log(tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 2, "report_to": "tensorboard"}))
+    train(run)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    assert "train/loss" in log.Tags()["scalars"]
+    assert "eval/accuracy" in log.Tags()["scalars"]
+
+
+def test_trackio_without_its_package_is_a_sentence(tiny_settings, tmp_path):
+    with pytest.raises(ConfigError, match="needs the trackio package: `pip install trackio`"):
+        train(create_run(tmp_path, build_config({**tiny_settings, "report_to": "trackio"})))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without CUDA")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optim": "adamw_bnb_8bit"}, "needs CUDA, and this machine has none"),
+        ({"precision": "fp16"}, "fp16 needs CUDA"),
+    ],
+)
+def test_what_needs_cuda_says_so(tiny_settings, tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        train(create_run(tmp_path, build_config({**tiny_settings, **settings})))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_is_used_and_watched(tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config(tiny_settings))
+    train(run)
+    assert run.read_status().device == "cuda"
+    assert "gpu_memory_mib" in run.read_metrics()[0]
+
+
+def test_a_folder_without_write_permission_is_a_sentence(tiny_settings, tmp_path):
+    tmp_path.chmod(0o555)
+    config = build_config(tiny_settings)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)  # root may write anywhere; nobody may not
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: Permission denied; choose another folder"):
+            create_run(tmp_path, config)
+    finally:
+        os.seteuid(user)

@@ -1,0 +1,65 @@
+import pytest
+
+from agnews_core.config import build_config
+from agnews_core.runs import create_run
+from agnews_core.runs.overview import RunSummary, compute_progress, take_snapshot
+from agnews_core.ui.run_status import format_status
+from agnews_core.ui.runs_table import format_runs
+
+SUMMARY = RunSummary("first", "finished", "quick", "max_steps 20", 0.8765, 61.0)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return create_run(tmp_path, build_config(preset="quick"), name="first")
+
+
+def say(run, *, ahead: int = 0) -> str:
+    snapshot = take_snapshot(run)
+    return format_status(snapshot, compute_progress(snapshot), ahead=ahead)
+
+
+def test_a_run_that_goes_on_shows_its_bar_and_keeps_room_for_what_is_not_known_yet(run):
+    with run.own():
+        run.update_status(state="running", phase="loading the backbone")
+        said = say(run)
+    assert "Running" in said
+    assert "loading the backbone" in said
+    assert 'class="bar indeterminate"' in said
+    assert "<dt>Time left</dt><dd>–</dd>" in said
+
+
+def test_a_run_that_failed_before_its_first_step_shows_its_reason_and_no_empty_figures(run):
+    run.update_status(state="failed", reason="There is no <news>.")
+    said = say(run)
+    assert "There is no &lt;news&gt;." in said
+    assert "–" not in said
+    assert "progressbar" not in said
+
+
+def test_a_queued_run_is_told_its_place(run):
+    assert "number 3 in line: 2 runs are ahead of it" in say(run, ahead=2)
+
+
+def test_an_interrupted_run_says_what_resume_does(run):
+    run.update_status(state="running")
+    assert 'Press "Resume" to go on from the last checkpoint.' in say(run)
+
+
+def test_the_table_has_a_line_for_each_run_whose_name_shows_it():
+    said = format_runs([SUMMARY, RunSummary("second", "failed", "seed", "", None, None)], shown="second")
+    assert '<button type="button" class="run-name" data-run="first" aria-pressed="false">first</button>' in said
+    assert 'data-run="second" aria-pressed="true"' in said
+    for cell in ("87.6%", "1 min 1 s", "quick: max_steps 20", "Failed", ">seed<"):
+        assert cell in said
+    assert format_runs([], shown="") == ""
+
+
+def test_what_a_run_is_called_or_set_to_is_escaped():
+    hostile = RunSummary('"><img src=x>', "finished", "seed", "data <img src=x>", None, None)
+    assert "<img" not in format_runs([hostile], shown="")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(59.0, "under 1 min"), (150.0, ">2 min<"), (3720.0, "1 h 2 min")])
+def test_the_time_of_a_run_that_goes_on_is_said_by_the_minute(seconds, said):
+    assert said in format_runs([RunSummary("first", "running", "seed", "", None, seconds)], shown="first")
