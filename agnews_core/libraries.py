@@ -4,6 +4,8 @@ The page imports them late, from whichever of its threads needs them first. Two 
 moment can find it half made ("cannot import name 'AutoConfig'"); whoever comes second waits here.
 """
 
+import importlib.metadata
+import platform
 import threading
 
 _LOCK = threading.RLock()
@@ -15,3 +17,9 @@ def import_libraries() -> None:
         import peft  # noqa: F401
         import torch  # noqa: F401
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
+
+
+def read_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers."""
+    packages = ("torch", "transformers", "peft", "datasets", "accelerate", "evaluate", "scikit-learn", "tokenizers")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 import click
 
 from agnews_core import __version__
+from agnews_core.cli.classify import classify
+from agnews_core.cli.evaluate import evaluate
 from agnews_core.cli.listing import runs
-from agnews_core.cli.making import plan, train
 from agnews_core.cli.output import EXIT_INTERRUPTED, EXIT_MISTAKE
-from agnews_core.cli.using import classify, evaluate, predict
+from agnews_core.cli.plan import plan
+from agnews_core.cli.predict import predict
+from agnews_core.cli.train import train
 from agnews_core.errors import AgNewsError
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from agnews_core.whole_files import write_whole
 
@@ -19,37 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from agnews_core.config import TrainConfig
+from agnews_core.evaluation.report import Baseline
 
 MAX_TRAIN_TEXTS = 20_000  # seconds on one core; with four times as many the accuracy rises by about two points
 MAX_TERMS = 50_000
-
-
-class Baseline(BaseModel):
-    """How the plain model does on the rows of an evaluation.
-
-    Attributes:
-        n_train: Texts it was trained on, out of `n_train_available`.
-        n: Texts it was measured on.
-        n_only_model_right: Texts that the evaluated model alone has right.
-        n_only_baseline_right: Texts that the plain model alone has right.
-        p_value: How likely two equally good models would differ as much on these texts (McNemar's exact test).
-        rows_digest: Tells the rows, and what the evaluated model said of them, from others.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = "TF-IDF and logistic regression"
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    n: int
-    n_only_model_right: int
-    n_only_baseline_right: int
-    p_value: float
-    n_train: int
-    n_train_available: int
-    fit_seconds: float
-    rows_digest: str
 
 
 def load_baseline(folder: Path, split: str, table: "pd.DataFrame", config: "TrainConfig") -> Baseline:
@@ -67,7 +39,7 @@ def load_baseline(folder: Path, split: str, table: "pd.DataFrame", config: "Trai
     kept = read_baseline(folder, split)
     if kept is not None and kept.rows_digest == _compute_digest(table):
         return kept
-    from agnews_core.news.data import load_news
+    from agnews_core.news.splits import load_news
 
     rows = load_news(config).train
     chosen = rows.shuffle(seed=config.seed).select(range(min(len(rows), MAX_TRAIN_TEXTS)))

@@ -4,27 +4,17 @@ One number divides all logits before the softmax. It moves no maximum, so that n
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from agnews_core.evaluation.report import ReliabilityBin
+
 MIN_TEMPERATURE = 0.25
 MAX_TEMPERATURE = 10.0
 N_BINS = 15  # of equal width, from 0 to 1
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """The n texts whose confidence lies in (low, high]: what it was on average, and the share that was right."""
-
-    low: float
-    high: float
-    n: int
-    confidence: float
-    accuracy: float
 
 
 def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from agnews_core.whole_files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -48,7 +48,7 @@ def read_evaluated(folder: Path, split: str) -> Evaluated | None:
     """Read what is kept of a split, or None where it has not been evaluated, or by a version that kept less."""
     import pyarrow.parquet as pq
 
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
 
     try:
         table = pq.read_table(_find_file(folder, split))
@@ -71,7 +71,7 @@ def _find_file(folder: Path, split: str) -> Path:
 
 def read_report(folder: Path, split: str) -> "EvaluationReport | None":
     """Read the report that stands alone, or None where there is none or it is of another split."""
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
 
     try:
         report = EvaluationReport.model_validate_json((folder / REPORT).read_text(encoding="utf-8"))

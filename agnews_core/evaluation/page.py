@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from agnews_core.evaluation.baseline import Baseline
 from agnews_core.evaluation.calibration import N_BINS
-from agnews_core.news.data import LABELS
+from agnews_core.evaluation.report import Baseline
+from agnews_core.labels import LABELS
 
 if TYPE_CHECKING:
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
 
 CHANCE = 0.05
 SMALLEST_P = 0.001

@@ -1,12 +1,22 @@
 """How good a model is, as a person looks at it: its evaluation on a split and the baseline beside it, found or made."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 
-from agnews_core.errors import RunError
-from agnews_core.evaluation.baseline import Baseline, load_baseline, read_baseline
+import numpy as np
+from tqdm import tqdm
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import DataError, RunError
+from agnews_core.evaluation.baseline import load_baseline, read_baseline
+from agnews_core.evaluation.calibration import compute_calibration_error, undo_temperature
+from agnews_core.evaluation.compute import compute_report
 from agnews_core.evaluation.files import Evaluated, read_evaluated, write_evaluated
+from agnews_core.evaluation.report import Baseline
 from agnews_core.inference.catalogue import ClassifierCache, TrainedModel
-from agnews_core.inference.predictions import Progress
+from agnews_core.inference.classifier import Classifier, predict_table
+from agnews_core.inference.predictions import Progress, read_probabilities
+from agnews_core.news.splits import load_news
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,69 @@ def load_assessment(
     config = model.run.read_resolved_config()
     evaluated = read_evaluated(model.folder, split)
     if evaluated is None or evaluated.table is None:
-        from agnews_core.inference.classifier import evaluate_split
+        from agnews_core.inference.assess import evaluate_split
 
         evaluated = evaluate_split(classifiers.load(model), config, split=split, is_own=True, on_progress=on_progress)
         write_evaluated(model.folder, evaluated)
     assert evaluated.table is not None  # evaluate_split always makes it
     return Assessment(evaluated, load_baseline(model.folder, split, evaluated.table, config))
+
+
+def evaluate(classifier: Classifier, config: TrainConfig, *, split: str, is_own: bool = False) -> Evaluated:
+    """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
+    with tqdm(unit="text", file=sys.stderr) as bar:
+
+        def show(n_done: int, n_total: int) -> None:
+            bar.total = n_total
+            bar.update(n_done - bar.n)
+
+        return evaluate_split(classifier, config, split=split, is_own=is_own, on_progress=show)
+
+
+def evaluate_split(
+    classifier: Classifier,
+    config: TrainConfig,
+    *,
+    split: str,
+    is_own: bool = False,
+    on_progress: Progress | None = None,
+) -> Evaluated:
+    """Classify a split of the news that `config` names and report how good the model is on it.
+
+    Args:
+        classifier: The model.
+        config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
+        split: "validation" or "test".
+        is_own: Whether the texts are those of the model's own run, on whose validation split its temperature was fitted.
+        on_progress: Told how many texts are done, and how many there are.
+
+    Raises:
+        DataError: The news cannot be had or has no test file.
+    """
+    news = load_news(config)
+    rows = news.validation if split == "validation" else news.test
+    if rows is None:
+        raise DataError(
+            f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
+        )
+    if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
+        rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
+    texts, labels = list(rows["text"]), np.asarray(rows["label"])
+    table = predict_table(classifier, texts, on_progress).assign(label=labels)
+    probabilities, temperature = read_probabilities(table), classifier.info.temperature
+    uncalibrated_error = None
+    if is_own and split == "validation":
+        uncalibrated_error = compute_calibration_error(labels, undo_temperature(probabilities, temperature))
+    report = compute_report(
+        texts,
+        labels,
+        probabilities,
+        split=split,
+        data_source=news.counts.source,
+        data_counts=asdict(news.counts),
+        backbone=classifier.info.backbone,
+        seed=config.seed,
+        temperature=temperature,
+        uncalibrated_error=uncalibrated_error,
+    )
+    return Evaluated(report, table)

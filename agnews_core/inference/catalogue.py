@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation.files import REPORT
 from agnews_core.libraries import import_libraries
-from agnews_core.models.adapters import read_adapter_info
+from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.models.backbones import BUNDLED_BACKBONE
-from agnews_core.runs import ADAPTER_INFO, Run, RunStatus, list_runs
+from agnews_core.runs import Run, RunStatus, list_runs
 
 if TYPE_CHECKING:
     from agnews_core.inference.classifier import Classifier

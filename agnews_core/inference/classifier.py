@@ -1,11 +1,9 @@
 """Texts -> classes and probabilities, fast. It takes lists of str and opens no user's file."""
 
 import itertools
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -13,18 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from agnews_core.config import TrainConfig
 from agnews_core.devices import choose_device
-from agnews_core.errors import DataError
-from agnews_core.evaluation.calibration import apply_temperature, compute_calibration_error, undo_temperature
-from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.files import Evaluated
-from agnews_core.inference.predictions import Prediction, Progress, build_table, read_probabilities
-from agnews_core.models.adapters import AdapterInfo, LoadedModel, load_model
+from agnews_core.evaluation.calibration import apply_temperature
+from agnews_core.inference.predictions import Prediction, Progress, build_table
+from agnews_core.labels import LABELS
+from agnews_core.models.adapters import AdapterInfo
 from agnews_core.models.backbones import load_tokenizer
-from agnews_core.news.data import LABELS, encode, load_news, mend
+from agnews_core.models.weights import LoadedModel, load_model
+from agnews_core.news.tokens import encode, mend
 
 SLICE_TEXTS = 512  # between two reports of progress; a second or two of work
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
@@ -132,63 +127,3 @@ def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Pro
         if on_progress is not None:
             on_progress(n_done, len(texts))
     return build_table(texts, np.concatenate(slices))
-
-
-def evaluate(classifier: Classifier, config: TrainConfig, *, split: str, is_own: bool = False) -> Evaluated:
-    """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
-    with tqdm(unit="text", file=sys.stderr) as bar:
-
-        def show(n_done: int, n_total: int) -> None:
-            bar.total = n_total
-            bar.update(n_done - bar.n)
-
-        return evaluate_split(classifier, config, split=split, is_own=is_own, on_progress=show)
-
-
-def evaluate_split(
-    classifier: Classifier,
-    config: TrainConfig,
-    *,
-    split: str,
-    is_own: bool = False,
-    on_progress: Progress | None = None,
-) -> Evaluated:
-    """Classify a split of the news that `config` names and report how good the model is on it.
-
-    Args:
-        classifier: The model.
-        config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
-        split: "validation" or "test".
-        is_own: Whether the texts are those of the model's own run, on whose validation split its temperature was fitted.
-        on_progress: Told how many texts are done, and how many there are.
-
-    Raises:
-        DataError: The news cannot be had or has no test file.
-    """
-    news = load_news(config)
-    rows = news.validation if split == "validation" else news.test
-    if rows is None:
-        raise DataError(
-            f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
-        )
-    if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
-        rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
-    texts, labels = list(rows["text"]), np.asarray(rows["label"])
-    table = predict_table(classifier, texts, on_progress).assign(label=labels)
-    probabilities, temperature = read_probabilities(table), classifier.info.temperature
-    uncalibrated_error = None
-    if is_own and split == "validation":
-        uncalibrated_error = compute_calibration_error(labels, undo_temperature(probabilities, temperature))
-    report = compute_report(
-        texts,
-        labels,
-        probabilities,
-        split=split,
-        data_source=news.counts.source,
-        data_counts=asdict(news.counts),
-        backbone=classifier.info.backbone,
-        seed=config.seed,
-        temperature=temperature,
-        uncalibrated_error=uncalibrated_error,
-    )
-    return Evaluated(report, table)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from agnews_core.errors import DataError
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.whole_files import replacing
 
 EXAMPLE_FILE = Path(__file__).parents[2] / "assets" / "examples" / "test_unlabelled.pkl"

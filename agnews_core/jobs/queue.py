@@ -9,12 +9,9 @@ ends, so that the run reads as interrupted and not as one that nobody can stop.
 """
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +20,12 @@ from filelock import FileLock
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError, RunError
+from agnews_core.jobs.child import train_in_child
 from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, now
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20
-NICENESS = 5  # the page answers first
-PACKAGE_PARENT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -37,51 +33,6 @@ class _Job:
     run: Run
     resume: bool
     place: FileLock
-
-
-def train_in_child(run: Run, *, resume: bool) -> None:
-    """Train a run in a process of its own and wait for its end; a death that it could not record is recorded here."""
-    command = [sys.executable, "-m", "agnews_core.jobs.queue", str(run.path.resolve()), *["--resume"] * resume]
-    queued_at = run.read_status().queued_at
-    paths = [str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with (run.path / "output.txt").open("ab") as output:
-        # The child reads the pipe until it closes, which it does when this process ends. A session of its own keeps the
-        # terminal's Ctrl-C from it.
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            start_new_session=True,
-        )
-        with child:
-            code = child.wait()
-    if run.exists() and _was_left(run, queued_at):  # it may be deleted as soon as it has ended
-        _record_death(run, code)
-
-
-def _was_left(run: Run, queued_at: str) -> bool:
-    """Tell whether a training that is gone left its run without an end, and nobody has taken it up since.
-
-    A training that has recorded its end takes a moment to be gone; the run may be queued again by then, or have another owner.
-    """
-    status = run.read_status()
-    return status.state in (*ACTIVE, "interrupted") and status.queued_at == queued_at and not run.is_owned()
-
-
-def _record_death(run: Run, code: int) -> None:
-    if code < 0:
-        reason = (
-            f"The training process was killed (signal {-code}), most often because memory ran out. Resume goes on from the "
-            "last checkpoint; smaller batches need less memory."
-        )
-        run.update_status(state="interrupted", reason=reason, ended_at=now())
-    else:
-        reason = (
-            f"The training process ended (status {code}) before it could say why; see output.txt in the run's folder."
-        )
-        run.update_status(state="failed", reason=reason, ended_at=now())
 
 
 class JobQueue:
@@ -235,29 +186,3 @@ def _record_failure(run: Run) -> None:
             run.update_status(state="failed", reason=reason, ended_at=now())
     except (OSError, AgNewsError):
         logger.exception("Nor could that be recorded in %s.", run.path)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Train one run in this process; its directory, and the exit status, say how it went."""
-    run, resume = Run(Path(arguments[0])), "--resume" in arguments[1:]
-    threading.Thread(target=_end_with_parent, daemon=True, name="agnews-parent").start()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("agnews_core").setLevel(logging.INFO)
-    from agnews_core.training.recipe import train
-
-    try:
-        train(run, resume=resume)
-    except AgNewsError:
-        return 1  # recorded by train
-    return 0
-
-
-def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # returns when the other end closes; nothing is ever written to it
-    os._exit(1)  # at once: an unfinished step is worth nothing, and the run must not seem to go on
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

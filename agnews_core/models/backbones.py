@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.folders import find_folder
 from agnews_core.hub import TOKENIZER_FILES, download_snapshot, find_in_hub_cache, hub_answers
 from agnews_core.libraries import import_libraries
 
@@ -127,15 +128,6 @@ def check_backbone(name: str) -> str:
     if not is_here and hub_answers():
         return f"Backbone {chosen} will be downloaded from the hub."
     return load_backbone(name).reason
-
-
-def find_folder(name: str) -> Path | None:
-    """Return the folder of this name, `~` read as home, or None; a name that no folder can have is no error."""
-    try:
-        folder = Path(name).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError):  # too long for a file name, not ours to look into; no such user
-        return None
 
 
 def choose_name(name: str) -> str:

@@ -8,33 +8,16 @@ rather than believed.
 import contextlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.labels import LABELS
 from agnews_core.models.backbones import Backbone, choose_name, load_backbone_config
-from agnews_core.news.data import LABELS
+from agnews_core.models.plan import Plan, resolve_layer_ranks
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a config comes to on its backbone, read from the built modules. Parameters are counted in numbers."""
-
-    backbone: str
-    n_layers: int
-    layer_ranks: dict[int, int]
-    trainable_parameters: int
-    lora_parameters: int
-    head_parameters: int
-    total_parameters: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan with layers as strings, as JSON has them."""
-        return {**asdict(self), "layer_ranks": {str(layer): r for layer, r in self.layer_ranks.items()}}
 
 
 class LoraSettings(Protocol):
@@ -44,29 +27,6 @@ class LoraSettings(Protocol):
     target_modules: ModuleNames
     lora_alpha: float
     lora_scaling: LoraScaling
-
-
-def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dict[int, int]:
-    """Count negative layers from the top and leave out rank 0.
-
-    Returns:
-        {layer: rank} in order of layers, ranks of 1 or more.
-
-    Raises:
-        ConfigError: A layer does not exist, or is named twice (as 11 and -1).
-
-    >>> resolve_layer_ranks({-1: 32, 8: 16, 9: 0}, n_layers=12)
-    {8: 16, 11: 32}
-    """
-    resolved: dict[int, int] = {}
-    for layer, r in layer_ranks.items():
-        index = layer + n_layers if layer < 0 else layer
-        if not 0 <= index < n_layers:
-            raise ConfigError(f"`layer_ranks` names layer {layer}, but the backbone has layers 0 to {n_layers - 1}.")
-        if index in resolved:
-            raise ConfigError(f"`layer_ranks` names layer {index} twice, once counted from the top.")
-        resolved[index] = r
-    return {layer: r for layer, r in sorted(resolved.items()) if r}
 
 
 def build_lora_config(settings: LoraSettings, *, n_layers: int) -> Any:

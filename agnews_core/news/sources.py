@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agnews_core.errors import DataError
+from agnews_core.folders import find_folder
 from agnews_core.hub import download_snapshot, find_in_hub_cache, hub_answers
-from agnews_core.models.backbones import find_folder
 
 HUB_DATASET = "fancyzhx/ag_news"
 SAMPLE_DIR = Path(__file__).parents[2] / "assets" / "sample"

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
-from agnews_core.evaluation.baseline import Baseline, read_baseline, write_baseline
+from agnews_core.evaluation.baseline import read_baseline, write_baseline
 from agnews_core.evaluation.files import REPORT, read_evaluated
+from agnews_core.evaluation.report import Baseline
 from agnews_core.models.adapters import (
     ADAPTER_CONFIG,
+    ADAPTER_INFO,
     ADAPTER_WEIGHTS,
     AdapterInfo,
     describe_adapter,
@@ -29,11 +31,11 @@ from agnews_core.models.adapters import (
     write_adapter_info,
 )
 from agnews_core.publishing.downloads import choose_download_path
-from agnews_core.runs import ADAPTER_INFO, Run
+from agnews_core.runs import Run
 from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
 
 SPLIT = "validation"
 CARD = "README.md"

@@ -12,12 +12,12 @@ from filelock import FileLock, Timeout
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
+from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
 from agnews_core.runs.status import RunStatus, State
 from agnews_core.whole_files import write_whole
 
 LOCK_SECONDS = 5.0
-ADAPTER_INFO = "agnews.json"  # written last of an adapter's files; see `adapters`
 
 
 @dataclass(frozen=True)

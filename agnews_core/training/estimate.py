@@ -18,8 +18,9 @@ from agnews_core.devices import choose_device, choose_precision
 from agnews_core.errors import AgNewsError
 from agnews_core.libraries import import_libraries
 from agnews_core.models.backbones import check_backbone, load_backbone_config
-from agnews_core.models.lora import Plan, plan
-from agnews_core.news.data import VALIDATION_SHARE, load_news
+from agnews_core.models.lora import plan
+from agnews_core.models.plan import Plan
+from agnews_core.news.splits import VALIDATION_SHARE, load_news
 
 BUDGET_PARAMETERS = 1_000_000  # the competition's rule
 MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding

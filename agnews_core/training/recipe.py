@@ -18,21 +18,24 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from transformers import TrainerState
 
 from agnews_core.config import TrainConfig
 from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.evaluation.calibration import apply_temperature, compute_calibration_error, fit_temperature
-from agnews_core.evaluation.compute import compute_report, read_versions
+from agnews_core.evaluation.compute import compute_report
 from agnews_core.evaluation.files import REPORT, Evaluated, forget_evaluated, write_evaluated
 from agnews_core.inference.predictions import build_table, read_probabilities
-from agnews_core.models.adapters import ADAPTER_WEIGHTS, save_adapter, write_adapter_info
+from agnews_core.libraries import read_versions
+from agnews_core.models.adapters import write_adapter_info
 from agnews_core.models.backbones import Backbone, load_backbone, load_tokenizer
-from agnews_core.models.lora import Plan, build_model, plan, read_plan
-from agnews_core.news.data import DataCounts, load_news, tokenize
+from agnews_core.models.lora import build_model, plan, read_plan
+from agnews_core.models.plan import Plan
+from agnews_core.models.weights import save_adapter
+from agnews_core.news.splits import DataCounts, load_news
+from agnews_core.news.tokens import tokenize
 from agnews_core.runs import Phase, Run, now
+from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.trainer import NewsTrainer, build_trainer
 from agnews_core.whole_files import write_whole
 
@@ -143,7 +146,7 @@ def _sum_earlier_seconds(run: Run) -> float:
 
 
 def _train(run: Run, *, resume: bool) -> TrainResult:
-    checkpoint = _find_checkpoint(run) if resume else None
+    checkpoint = find_checkpoint(run) if resume else None
     parts = _load_parts(run)
     trainer = build_trainer(
         run,
@@ -295,24 +298,6 @@ def _evaluate_best(parts: _Parts, trainer: NewsTrainer) -> Evaluated:
         uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
     )
     return Evaluated(report, table)
-
-
-def _find_checkpoint(run: Run) -> Path | None:
-    """Return the newest checkpoint that was written to its end, or None."""
-    found = sorted(
-        run.checkpoints_dir.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
-    )
-    return next((path for path in found if _is_complete(path)), None)
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    # Trainer writes trainer_state.json last.
-    try:
-        TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-        with safe_open(checkpoint / ADAPTER_WEIGHTS, framework="pt"):
-            return (checkpoint / "optimizer.pt").is_file()
-    except (OSError, ValueError, TypeError, SafetensorError):
-        return False
 
 
 def _enter(run: Run, phase: Phase) -> None:

@@ -11,7 +11,7 @@ from gradio.context import Context
 from agnews_core.errors import AgNewsError, DataError
 from agnews_core.inference.attribution import METHOD, Attribution, explain
 from agnews_core.inference.catalogue import CLASSIFIERS, find_model
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words

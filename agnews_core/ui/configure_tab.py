@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
 from agnews_core.hosting.visitors import OPEN_BACKBONES, OPEN_NEWS, check_visitor
 from agnews_core.models.backbones import BUNDLED_BACKBONE, count_layers
-from agnews_core.models.lora import resolve_layer_ranks
+from agnews_core.models.plan import resolve_layer_ranks
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.training.estimate import assess
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts

@@ -15,7 +15,7 @@ from agnews_core.errors import AgNewsError
 from agnews_core.evaluation.files import SPLITS
 from agnews_core.evaluation.page import build_html, build_json
 from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
 from agnews_core.ui.errors import toasts
 from agnews_core.ui.events import PRIVATE

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from agnews_core.evaluation.page import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.inference.attribution import NOTEWORTHY
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
-    from agnews_core.evaluation.compute import EvaluationReport
+    from agnews_core.evaluation.report import EvaluationReport
     from agnews_core.inference.assess import Assessment
     from agnews_core.inference.attribution import Attribution
     from agnews_core.inference.predictions import Prediction

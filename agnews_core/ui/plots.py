@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from agnews_core.runs.overview import Rows
+from agnews_core.runs.snapshot import Rows
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
 
 MAX_POINTS = 600  # of a raw curve; more cannot be seen

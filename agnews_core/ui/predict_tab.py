@@ -12,7 +12,7 @@ import numpy as np
 from agnews_core.errors import AgNewsError, DataError
 from agnews_core.inference.catalogue import CLASSIFIERS, find_model
 from agnews_core.inference.predictions import EXAMPLE_FILE
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from agnews_core.evaluation.calibration import ReliabilityBin
+from agnews_core.evaluation.report import ReliabilityBin
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, CLASS_COLOURS, MUTED
 
 FEW = 6  # texts; an axis in halves of texts makes no sense

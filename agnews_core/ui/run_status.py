@@ -3,7 +3,7 @@
 import html
 
 from agnews_core.runs import ACTIVE, RunStatus
-from agnews_core.runs.overview import Progress, Snapshot
+from agnews_core.runs.snapshot import Progress, Snapshot
 from agnews_core.ui.markup import build_bar
 
 NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'

@@ -13,17 +13,9 @@ from agnews_core.errors import RunError
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
-from agnews_core.runs.overview import (
-    Snapshot,
-    compute_progress,
-    describe_settings,
-    find_active,
-    find_place,
-    find_shown_run,
-    read_log_tail,
-    summarize_runs,
-    take_snapshot,
-)
+from agnews_core.runs.overview import find_active, find_place, find_shown_run, summarize_runs
+from agnews_core.runs.presets import describe_settings
+from agnews_core.runs.snapshot import Snapshot, compute_progress, read_log_tail, take_snapshot
 from agnews_core.ui.configure_tab import SettingControls, read_config
 from agnews_core.ui.errors import find_problem, toasts
 from agnews_core.ui.events import ACTION, QUIET

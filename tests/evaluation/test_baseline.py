@@ -7,7 +7,7 @@ from agnews_core.config import build_config
 from agnews_core.evaluation import baseline
 from agnews_core.evaluation.baseline import compute_baseline, load_baseline, read_baseline
 from agnews_core.inference.predictions import build_table
-from agnews_core.news.data import load_news
+from agnews_core.news.splits import load_news
 
 CONFIG = build_config({"data": "sample"})
 

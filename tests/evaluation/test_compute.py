@@ -9,15 +9,11 @@ from sklearn import metrics
 from transformers import EvalPrediction
 
 from agnews_core.errors import DataError
-from agnews_core.evaluation.compute import (
-    N_MISTAKES,
-    EvaluationReport,
-    compute_metrics,
-    compute_report,
-    compute_wilson_interval,
-    read_versions,
-)
-from agnews_core.news.data import LABELS
+from agnews_core.evaluation.compute import N_MISTAKES, compute_report, compute_wilson_interval
+from agnews_core.evaluation.metrics import compute_metrics
+from agnews_core.evaluation.report import EvaluationReport
+from agnews_core.labels import LABELS
+from agnews_core.libraries import read_versions
 
 SOURCE = {"split": "validation", "data_source": "sample", "data_counts": {"n_read": 9}, "backbone": "tiny", "seed": 1}
 

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from agnews_core.evaluation.baseline import Baseline
 from agnews_core.evaluation.compute import compute_report
 from agnews_core.evaluation.page import build_html, build_json, describe_baseline
+from agnews_core.evaluation.report import Baseline
 
 BASELINE = Baseline(
     accuracy=0.5, accuracy_low=0.15, accuracy_high=0.85, n=4, n_only_model_right=2, n_only_baseline_right=1, p_value=1.0,

@@ -6,8 +6,9 @@ import pytest
 from agnews_core.config import build_config
 from agnews_core.errors import DataError
 from agnews_core.inference import classifier as inference
-from agnews_core.inference.classifier import Classifier, evaluate
-from agnews_core.news.data import LABELS
+from agnews_core.inference.assess import evaluate
+from agnews_core.inference.classifier import Classifier
+from agnews_core.labels import LABELS
 
 TEXTS = ["Goal.", "Stocks fell " * 60, "A probe reached Saturn on Friday", "Talks on the border resumed", "x"]
 

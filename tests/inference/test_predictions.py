@@ -17,7 +17,7 @@ from agnews_core.inference.predictions import (
     write_csv,
     write_predictions,
 )
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 
 PROBABILITIES = np.array(
     [[0.7, 0.1, 0.1, 0.1], [0.1, 0.6, 0.2, 0.1], [0.05, 0.05, 0.1, 0.8], [0.9, 0.05, 0.03, 0.02]], dtype=np.float32

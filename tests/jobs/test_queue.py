@@ -11,9 +11,11 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.errors import RunError
-from agnews_core.jobs.queue import MAX_WAITING, PACKAGE_PARENT, JobQueue
+from agnews_core.jobs.child import PACKAGE_PARENT
+from agnews_core.jobs.queue import MAX_WAITING, JobQueue
 from agnews_core.runs import Run, create_run, find_run, now
-from agnews_core.runs.overview import find_place, find_shown_run, summarize, take_snapshot
+from agnews_core.runs.overview import find_place, find_shown_run, summarize
+from agnews_core.runs.snapshot import take_snapshot
 
 
 def wait_until(condition, seconds=20):

@@ -6,9 +6,9 @@ import torch
 
 from agnews_core.config import build_config
 from agnews_core.errors import CheckpointError
-from agnews_core.models.adapters import load_model, save_adapter
 from agnews_core.models.backbones import load_backbone
 from agnews_core.models.lora import build_model, read_layer_ranks
+from agnews_core.models.weights import load_model, save_adapter
 
 
 @pytest.fixture(scope="module")

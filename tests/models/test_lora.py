@@ -7,13 +7,8 @@ import torch
 from agnews_core.config import build_config
 from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.models.backbones import load_backbone
-from agnews_core.models.lora import (
-    build_lora_config,
-    build_model,
-    plan,
-    read_layer_ranks,
-    resolve_layer_ranks,
-)
+from agnews_core.models.lora import build_lora_config, build_model, plan, read_layer_ranks
+from agnews_core.models.plan import resolve_layer_ranks
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,13 @@ import pytest
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
+from agnews_core.labels import LABELS
 from agnews_core.models.backbones import load_backbone, load_tokenizer
 from agnews_core.news import data
-from agnews_core.news.data import LABELS, encode, load_news, read_table, tokenize
 from agnews_core.news.sources import SAMPLE_DIR
+from agnews_core.news.splits import load_news
+from agnews_core.news.tables import read_table
+from agnews_core.news.tokens import encode, tokenize
 
 ASSETS = SAMPLE_DIR.parent
 N_LABELS = len(LABELS)

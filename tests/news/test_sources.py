@@ -10,8 +10,8 @@ from agnews_core import hub
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
 from agnews_core.news import sources as news_sources
-from agnews_core.news.data import load_news
 from agnews_core.news.sources import HUB_DATASET, find_news
+from agnews_core.news.splits import load_news
 
 
 @pytest.mark.parametrize("name", ["/nope", "~nobody-here/x", "x" * 5000, "x\0"])

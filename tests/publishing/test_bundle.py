@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from agnews_core.errors import RunError
-from agnews_core.evaluation.compute import EvaluationReport
+from agnews_core.evaluation.report import EvaluationReport
 from agnews_core.inference.assess import load_assessment, read_assessment
 from agnews_core.inference.catalogue import ClassifierCache, find_model
 from agnews_core.inference.classifier import Classifier

@@ -4,18 +4,9 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
-from agnews_core.runs.overview import (
-    compute_progress,
-    compute_step_seconds,
-    describe_settings,
-    find_active,
-    find_shown_run,
-    read_log_tail,
-    read_rows,
-    summarize,
-    summarize_runs,
-    take_snapshot,
-)
+from agnews_core.runs.overview import find_active, find_shown_run, summarize, summarize_runs
+from agnews_core.runs.presets import describe_settings
+from agnews_core.runs.snapshot import compute_progress, compute_step_seconds, read_log_tail, read_rows, take_snapshot
 
 
 @pytest.fixture

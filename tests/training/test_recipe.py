@@ -18,7 +18,7 @@ from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
 from agnews_core.inference import classifier as inference
 from agnews_core.inference.classifier import Classifier
-from agnews_core.news.data import load_news
+from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
 from agnews_core.training import recipe as training
 from agnews_core.training.recipe import train

@@ -12,9 +12,10 @@ from gradio_client.exceptions import AppError
 
 from agnews_core.config import PRESETS, TrainConfig, build_config
 from agnews_core.errors import ConfigError
-from agnews_core.jobs.queue import PACKAGE_PARENT, JobQueue
-from agnews_core.news.data import LABELS
-from agnews_core.runs.overview import take_snapshot
+from agnews_core.jobs.child import PACKAGE_PARENT
+from agnews_core.jobs.queue import JobQueue
+from agnews_core.labels import LABELS
+from agnews_core.runs.snapshot import take_snapshot
 from agnews_core.ui import build_demo, configure_tab, launch_options
 from agnews_core.ui.configure_tab import SettingControls, list_values, read_config, redraw_ranks
 from agnews_core.ui.errors import UNEXPECTED, shown_as_toast, toasts

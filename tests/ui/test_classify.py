@@ -7,7 +7,7 @@ import sys
 import pytest
 from gradio_client import Client
 
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from tests.ui.conftest import ROOT
 from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
 

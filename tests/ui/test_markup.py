@@ -5,7 +5,7 @@ from agnews_core.evaluation.calibration import compute_reliability
 from agnews_core.evaluation.compute import compute_report
 from agnews_core.inference.attribution import Attribution, Piece
 from agnews_core.inference.predictions import Prediction
-from agnews_core.news.data import LABELS
+from agnews_core.labels import LABELS
 from agnews_core.ui.markup import build_confusion, build_line, build_prediction, build_table, build_words
 from agnews_core.ui.report_plots import build_counts_figure, build_reliability_figure
 

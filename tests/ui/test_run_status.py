@@ -2,7 +2,8 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
-from agnews_core.runs.overview import RunSummary, compute_progress, take_snapshot
+from agnews_core.runs.overview import RunSummary
+from agnews_core.runs.snapshot import compute_progress, take_snapshot
 from agnews_core.ui.run_status import format_status
 from agnews_core.ui.runs_table import format_runs
 

@@ -1,0 +1,105 @@
+"""How good a model is, as it is kept and shown. A schema: it computes nothing and loads nothing heavy."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ClassScores(BaseModel):
+    """Scores of one class; `support` is how many texts have it."""
+
+    label_name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Mistake(BaseModel):
+    """A text whose class was not found, and how sure the model was of the wrong one."""
+
+    row: int
+    text: str
+    label: int
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The n texts whose confidence lies in (low, high]: what it was on average, and the share that was right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+class EvaluationReport(BaseModel):
+    """How good a model is on one split.
+
+    Attributes:
+        accuracy_low: Lower end of the 95 % Wilson interval of `accuracy`.
+        accuracy_high: Its upper end.
+        confusion_matrix: 4 rows (true class) of 4 counts (predicted class).
+        expected_calibration_error: Mean distance of confidence from accuracy over 15 bins of equal width, 0-1.
+        reliability: How often the model was right by how sure it was; bins without a text are left out.
+        mistakes: The most confident ones, most confident first.
+        temperature: What the model's logits were divided by.
+        uncalibrated_error: The calibration error without that division, where it is known. Where the temperature was fitted on
+            these same texts (the validation split), `expected_calibration_error` is a little better than on others.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    f1_macro: float
+    precision_macro: float
+    recall_macro: float
+    per_class: list[ClassScores]
+    confusion_matrix: list[list[int]]
+    expected_calibration_error: float
+    reliability: list[ReliabilityBin] = []
+    mistakes: list[Mistake]
+    split: str
+    data_source: str
+    data_counts: dict[str, Any]
+    backbone: str
+    seed: int
+    temperature: float = 1.0
+    uncalibrated_error: float | None = None
+    versions: dict[str, str]
+    created_at: str
+
+
+class Baseline(BaseModel):
+    """How the plain model does on the rows of an evaluation.
+
+    Attributes:
+        n_train: Texts it was trained on, out of `n_train_available`.
+        n: Texts it was measured on.
+        n_only_model_right: Texts that the evaluated model alone has right.
+        n_only_baseline_right: Texts that the plain model alone has right.
+        p_value: How likely two equally good models would differ as much on these texts (McNemar's exact test).
+        rows_digest: Tells the rows, and what the evaluated model said of them, from others.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = "TF-IDF and logistic regression"
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    n: int
+    n_only_model_right: int
+    n_only_baseline_right: int
+    p_value: float
+    n_train: int
+    n_train_available: int
+    fit_seconds: float
+    rows_digest: str

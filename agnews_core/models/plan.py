@@ -1,0 +1,47 @@
+"""What a config comes to on its backbone: the rank of each layer, and the parameters that are trained. Loads nothing heavy."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agnews_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config comes to on its backbone, read from the built modules. Parameters are counted in numbers."""
+
+    backbone: str
+    n_layers: int
+    layer_ranks: dict[int, int]
+    trainable_parameters: int
+    lora_parameters: int
+    head_parameters: int
+    total_parameters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan with layers as strings, as JSON has them."""
+        return {**asdict(self), "layer_ranks": {str(layer): r for layer, r in self.layer_ranks.items()}}
+
+
+def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dict[int, int]:
+    """Count negative layers from the top and leave out rank 0.
+
+    Returns:
+        {layer: rank} in order of layers, ranks of 1 or more.
+
+    Raises:
+        ConfigError: A layer does not exist, or is named twice (as 11 and -1).
+
+    >>> resolve_layer_ranks({-1: 32, 8: 16, 9: 0}, n_layers=12)
+    {8: 16, 11: 32}
+    """
+    resolved: dict[int, int] = {}
+    for layer, r in layer_ranks.items():
+        index = layer + n_layers if layer < 0 else layer
+        if not 0 <= index < n_layers:
+            raise ConfigError(f"`layer_ranks` names layer {layer}, but the backbone has layers 0 to {n_layers - 1}.")
+        if index in resolved:
+            raise ConfigError(f"`layer_ranks` names layer {index} twice, once counted from the top.")
+        resolved[index] = r
+    return {layer: r for layer, r in sorted(resolved.items()) if r}

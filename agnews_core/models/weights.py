@@ -1,0 +1,99 @@
+"""An adapter's weights: saved as safetensors, and loaded and merged into their backbone.
+
+It trusts nothing that a folder says: what agnews.json says is checked, and the weights must fit. How the model is built
+is left to `lora`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.models.adapters import (
+    ADAPTER_WEIGHTS,
+    AdapterInfo,
+    describe_adapter,
+    read_adapter_info,
+    write_adapter_info,
+)
+from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint, load_backbone
+from agnews_core.models.lora import load_with_lora, read_layer_ranks
+from agnews_core.whole_files import write_whole
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to classify: the adapter merged into its backbone, in evaluation mode."""
+
+    model: Any
+    backbone: Backbone
+    info: AdapterInfo
+
+
+def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: Backbone) -> AdapterInfo:
+    """Write LoRA and head as safetensors, PEFT's own config, and agnews.json, all of which `load_model` reads back."""
+    info = AdapterInfo(
+        backbone=backbone.name,
+        backbone_fingerprint=compute_fingerprint(backbone),
+        layer_ranks=read_layer_ranks(model),
+        target_modules=config.target_modules,
+        lora_alpha=config.lora_alpha,
+        lora_scaling=config.lora_scaling,
+        max_length=config.max_length,
+    )
+    # For PEFT, and for whoever reads the folder elsewhere: a name that means something there, not this machine's folder.
+    model.peft_config["default"].base_model_name_or_path = HUB_IDS.get(backbone.name, backbone.name)
+    # "auto" would ask the hub whether the vocabulary has grown; it has not.
+    model.save_pretrained(adapter_dir, safe_serialization=True, save_embedding_layers=False)
+    write_whole(adapter_dir / "README.md", describe_adapter(info))
+    write_adapter_info(info, adapter_dir)
+    return info
+
+
+def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> LoadedModel:
+    """Build the model of a saved adapter and merge the LoRA weights into it.
+
+    Nothing but numbers is taken from the folder: the LoRA layout comes from agnews.json, checked, and the weights from
+    safetensors; PEFT's adapter_config.json, which can name modules to import, is not read.
+
+    Args:
+        adapter_dir: Written by `save_adapter`.
+        backbone_name: Where the backbone is now, if it is not where it was when the adapter was trained.
+
+    Raises:
+        CheckpointError: The folder is no adapter, its backbone cannot be had, or it was trained on another one.
+    """
+    info = read_adapter_info(adapter_dir)
+    backbone = load_backbone(backbone_name or info.backbone, replaceable=False)
+    if compute_fingerprint(backbone) != info.backbone_fingerprint:
+        raise CheckpointError(
+            f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
+            f"{backbone.name} in {backbone.folder}; it needs the backbone it was trained on."
+        )
+    try:
+        model = load_with_lora(backbone, info)
+    except ConfigError as error:
+        raise CheckpointError(f"The adapter in {adapter_dir} does not fit its backbone: {error}") from error
+    _load_weights(model, adapter_dir / ADAPTER_WEIGHTS)
+    return LoadedModel(model.merge_and_unload().eval(), backbone, info)
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    """Fill LoRA and head from a file that must hold exactly these tensors in these shapes."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"The adapter's weights {path} are missing or damaged.") from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if wanted != found:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise CheckpointError(
+            f"The adapter's weights {path} do not fit its backbone: {len(odd)} tensors differ, first {odd[0]}."
+        )
+    set_peft_model_state_dict(model, state)

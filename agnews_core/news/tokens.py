@@ -1,0 +1,37 @@
+"""Texts as token ids. It knows nothing of models beyond the tokenizer it is handed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset":
+    """Turn texts into token ids, cut at `max_length` and not padded (batches are padded as they are made).
+
+    Returns:
+        A Dataset with `input_ids`, `attention_mask` (lists of int), `labels` (int) and `length` (tokens).
+    """
+    from datasets import Dataset
+
+    encoded = encode(list(dataset["text"]), tokenizer, max_length=max_length)
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    return Dataset.from_dict({**encoded, "labels": list(dataset["label"]), "length": lengths})
+
+
+def mend(text: str) -> str:
+    r"""Return a text as long, with "?" for halves of characters, which pickles and JSON can hold and tokenizers refuse.
+
+    >>> mend("Goal \ud83d scored")
+    'Goal ? scored'
+    """
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
+    """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long."""
+    encoded = tokenizer(
+        [mend(text) for text in texts], truncation=True, max_length=max_length, return_token_type_ids=False
+    )
+    return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
