@@ -46,7 +46,7 @@ def hub(monkeypatch):
 
     fake = Hub()
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
-    for module in ("hub", "backbones"):
+    for module in ("hub", "models.backbones"):
         monkeypatch.setattr(f"agnews_core.{module}.hub_answers", lambda: True)
     return fake
 

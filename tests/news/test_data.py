@@ -14,9 +14,8 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
 from agnews_core.labels import LABELS
 from agnews_core.models.backbones import load_backbone, load_tokenizer
-from agnews_core.news import data
 from agnews_core.news.sources import SAMPLE_DIR
-from agnews_core.news.splits import load_news
+from agnews_core.news.splits import News, load_news
 from agnews_core.news.tables import read_table
 from agnews_core.news.tokens import encode, tokenize
 
@@ -39,7 +38,7 @@ def make_rows(count: int, *, prefix: str = "text") -> list[tuple[str, int]]:
     return [(f"{prefix} {number}", number % N_LABELS) for number in range(count)]
 
 
-def load(folder: Path, **settings) -> data.News:
+def load(folder: Path, **settings) -> News:
     return load_news(TrainConfig(data=str(folder), **settings))
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from agnews_core.errors import DataError, UnsafePickleError
 from agnews_core.uploads.pickles import read_texts
-from tests import hostile_pickles
+from tests.uploads import hostile_pickles
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ARCHIVES = sorted(FIXTURES.glob("honest-*.tar.xz"))

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from agnews_core.errors import DataError, UnsafePickleError
 from agnews_core.uploads import Limits, parent, read_texts, read_upload
-from tests import fuzz_pickles, hostile_pickles
+from tests.uploads import fuzz_pickles, hostile_pickles
 
 TEXTS = ["Council approves line, again", 'Shares "steady"', "Two lines\nin one", "Späte Tore 🚀", "N/A"]
 FRAME = pd.DataFrame({"label": range(len(TEXTS)), "text": TEXTS})
