@@ -21,7 +21,7 @@ PACKAGE_PARENT = Path(__file__).parents[2]
 
 def train_in_child(run: Run, *, resume: bool) -> None:
     """Train a run in a process of its own and wait for its end; a death that it could not record is recorded here."""
-    command = [sys.executable, "-m", "agnews_core.jobs.queue", str(run.path.resolve()), *["--resume"] * resume]
+    command = [sys.executable, "-m", "agnews_core.jobs.child", str(run.path.resolve()), *["--resume"] * resume]
     queued_at = run.read_status().queued_at
     paths = [str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (run.path / "output.txt").open("ab") as output:

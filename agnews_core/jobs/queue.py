@@ -3,9 +3,6 @@
 A run is "queued" until the worker takes it. The worker trains in a child process that it watches: the page's own process then
 keeps its interpreter lock and its memory to itself, a crash of training takes nothing with it, and the child can be nicer to
 the machine than the page is. Whoever wants to know how a run is doing reads its directory; nothing here is asked for that.
-
-`python -m agnews_core.jobs.queue RUN_DIR [--resume]` is that child. It ends when the program that started it does, however that
-ends, so that the run reads as interrupted and not as one that nobody can stop.
 """
 
 import logging

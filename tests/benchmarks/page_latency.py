@@ -1,7 +1,7 @@
 """How fast the page answers, idle and while a training runs on the same cores: `python -m tests.benchmarks.page_latency`.
 
 The app and the training are processes of their own, as people have them; the training is the one that the worker starts
-(`python -m agnews_core.jobs.queue`). Server time is gradio's own figure for the handler; round trips add its queue and HTTP.
+(`python -m agnews_core.jobs.child`). Server time is gradio's own figure for the handler; round trips add its queue and HTTP.
 """
 
 import json
@@ -71,7 +71,7 @@ def train_beside(folder: Path):
         }
     )
     run: Run = create_run(folder, config)
-    command = [sys.executable, "-m", "agnews_core.jobs.queue", str(run.path)]
+    command = [sys.executable, "-m", "agnews_core.jobs.child", str(run.path)]
     child = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     )
