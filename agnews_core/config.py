@@ -7,6 +7,7 @@ not know how many layers a backbone has (`model` resolves `layer_ranks` against 
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -147,6 +148,14 @@ class TrainConfig(BaseModel):
             if steps > 1 and not steps.is_integer():
                 raise ValueError(f"`{name}` must be a whole number or a share below 1, got {steps}")
         return self
+
+    def count_eval_steps(self, n_steps: int) -> int:
+        """Return how many steps lie between two evaluations of a run of `n_steps`, as transformers counts; the last step has one too.
+
+        >>> [TrainConfig(eval_steps=steps).count_eval_steps(18) for steps in (0.25, 1, 50)]
+        [5, 1, 50]
+        """
+        return int(self.eval_steps) if self.eval_steps >= 1 else math.ceil(n_steps * self.eval_steps)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

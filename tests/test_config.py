@@ -192,3 +192,13 @@ def test_the_settings_named_like_trainers_have_trainers_names():
     }
     ours = {"precision"}
     assert training - ours <= set(typing.get_type_hints(TrainingArguments))
+
+
+@pytest.mark.parametrize("eval_steps", [0.1, 0.25, 0.9, 1, 2, 50])
+@pytest.mark.parametrize("n_steps", [1, 7, 18])
+def test_evaluations_are_as_many_steps_apart_as_transformers_has_them(eval_steps, n_steps):
+    from transformers import TrainerState, TrainingArguments
+
+    state = TrainerState()
+    state.compute_steps(TrainingArguments(eval_steps=eval_steps, use_cpu=True), n_steps)
+    assert TrainConfig(eval_steps=eval_steps).count_eval_steps(n_steps) == state.eval_steps

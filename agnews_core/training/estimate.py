@@ -113,8 +113,8 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estima
     layer = probe_layer(built.backbone, device, precision)
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
-    every = config.eval_steps if config.eval_steps > 1 else max(1, math.floor(config.eval_steps * n_steps))
-    n_evaluated = (math.ceil(n_steps / every) + 1) * inputs.n_validation  # once more at the end, with the best model
+    n_evaluations = math.ceil(n_steps / config.count_eval_steps(n_steps)) + 1  # and of the best model at the end
+    n_evaluated = n_evaluations * inputs.n_validation
     n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
     tokens = min(MEAN_TOKENS, config.max_length)
     seconds = tokens * (

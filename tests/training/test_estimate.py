@@ -30,6 +30,11 @@ def test_ranges_have_a_width_and_grow_with_what_is_trained(settings):
     assert look(settings, num_train_epochs=1000).estimate.bytes_high - few.bytes_high < CPU_GROWTH_BYTES
 
 
+def test_an_evaluation_at_each_step_takes_longer_than_one_at_each_second(settings):
+    each, second = (look(settings, max_steps=50, eval_steps=n).estimate for n in (1, 2))
+    assert each.seconds_high > second.seconds_high
+
+
 def test_training_more_layers_takes_longer(settings):
     top, all_layers = look(settings), look(settings, layer_ranks=",".join(f"{layer}:4" for layer in range(12)))
     assert all_layers.estimate.seconds_low > top.estimate.seconds_low
