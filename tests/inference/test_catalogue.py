@@ -115,3 +115,8 @@ def test_many_threads_get_the_answers_that_one_would(runs_dir, tmp_path):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_without_any_model_the_way_to_one_is_told(tmp_path):
+    with pytest.raises(RunError, match="There is no trained model yet; start a training"):
+        find_model(tmp_path, shipped_dir=tmp_path)

@@ -1,0 +1,65 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.commands import PROJECT, fails, run_command
+
+
+def test_standard_input_that_is_not_utf_8_is_refused(trained_run):
+    done = subprocess.run(
+        [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)],
+        input="Zürich\n".encode("latin-1"), capture_output=True, cwd=PROJECT, env={**os.environ, "PYTHONUTF8": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert b"Standard input is not text in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
+    status, out, _ = run_command(
+        capsys, "classify", "First text", "Second", "--adapter", trained_run.adapter_dir, "--json"
+    )  # the adapter alone is enough
+    assert status == 0
+    rows = json.loads(out)
+    assert [row["text"] for row in rows] == ["First text", "Second"]
+    assert rows[0].keys() == {"text", "label", "label_name", "probabilities"}
+    assert list(rows[0]["probabilities"]) == ["World", "Sports", "Business", "Sci/Tech"]
+
+
+def test_classify_takes_lines_from_standard_input_and_the_newest_finished_run(capsys, trained_run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("One line\n\nAnother\n"))
+    monkeypatch.setenv("AGNEWS_RUNS_DIR", str(trained_run.path.parent))
+    status, out, _ = run_command(capsys, "classify")
+    assert status == 0
+    assert [line.split("%  ")[1] for line in out.splitlines()] == ["One line", "Another"]
+
+
+def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):
+    status, out, err = run_command(
+        capsys, "classify", "Striker scores twice as Rovers win the cup", "--runs-dir", tmp_path
+    )
+    assert status == 0
+    assert out.startswith("Sports ")
+    assert "assets/adapters/" in err
+
+
+def test_a_run_that_is_not_there_is_named(capsys, tmp_path):
+    assert "There is no run gone in" in fails(capsys, "classify", "News", "--run", "gone", "--runs-dir", tmp_path)
+
+
+def test_interrupting_a_command_other_than_train_exits_130(trained_run):
+    command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)  # it waits for its standard input
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.strip() == b"Interrupted."

@@ -1,0 +1,81 @@
+import json
+import shutil
+
+import pytest
+
+from tests.cli.commands import fails, run_command
+
+
+def test_evaluate_saves_the_report_it_prints(capsys, trained_run, tmp_path):
+    report_file = tmp_path / "report.json"
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", report_file]
+    status, out, _ = run_command(capsys, "evaluate", *where, "--json")
+    assert status == 0
+    report = json.loads(out)
+    wanted = {
+        "n", "accuracy", "accuracy_low", "accuracy_high", "f1_macro", "precision_macro", "recall_macro", "per_class",
+        "confusion_matrix", "data_source", "split", "expected_calibration_error", "mistakes", "backbone", "seed", "versions",
+        "created_at",
+    }  # fmt: skip
+    assert wanted <= report.keys()
+    assert json.loads(report_file.read_text()) == report
+    assert report["n"] == sum(map(sum, report["confusion_matrix"])) == 16
+
+
+def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
+    where = ["--runs-dir", trained_run.path.parent, "--output", tmp_path / "test.json"]
+    status, out, _ = run_command(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)
+    assert status == 0
+    assert out.startswith("20 test texts from folder ")
+
+
+def test_an_evaluation_with_a_baseline_is_kept_with_its_run_and_exported(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "copy")
+    where = ["--runs-dir", tmp_path / "runs"]
+    status, out, _ = run_command(capsys, "evaluate", *where, "--run", "copy", "--baseline")
+    assert status == 0
+    assert "TF-IDF and logistic regression, trained on 144 texts: accuracy " in out
+    _, _, err = run_command(capsys, "runs", *where, "--export", "copy", tmp_path / "out")
+    assert f"The model of run copy is in {tmp_path / 'out'}." in err
+    assert json.loads((tmp_path / "out" / "baseline-validation.json").read_text())["n"] == 16
+    assert (
+        run_command(
+            capsys,
+            "classify",
+            "A text",
+            "--adapter",
+            tmp_path / "out",
+            "--backbone",
+            trained_run.read_config().backbone,
+        )[0]
+        == 0
+    )
+
+
+def test_only_an_evaluation_of_the_runs_own_validation_split_replaces_its_report(
+    capsys, trained_run, tmp_path, monkeypatch
+):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "copy")
+    monkeypatch.chdir(tmp_path)
+    report = tmp_path / "runs" / "copy" / "report.json"
+    before = json.loads(report.read_text())
+    for more in (["--split", "test"], ["--max-eval-samples", 5], ["--data", "sample"]):
+        assert run_command(capsys, "evaluate", "--runs-dir", "runs", *more)[0] == 0
+        assert json.loads(report.read_text()) == before
+        (tmp_path / "report.json").unlink()
+    assert run_command(capsys, "evaluate", "--runs-dir", "runs")[0] == 0
+    after = json.loads(report.read_text())
+    assert after["created_at"] >= before["created_at"]
+    assert after["uncalibrated_error"] == pytest.approx(before["uncalibrated_error"], abs=0.02)
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_without_a_run_nobody_claims_that_the_texts_are_new_to_the_model(capsys, trained_run, tmp_path):
+    where = ["--adapter", trained_run.adapter_dir, "--data", "sample", "--output", tmp_path / "r.json"]
+    _, _, err = run_command(capsys, "evaluate", *where)
+    assert "Which texts this model was trained on is not known here" in err
+
+
+def test_a_baseline_needs_a_run(capsys, trained_run):
+    said = fails(capsys, "evaluate", "--adapter", trained_run.adapter_dir, "--baseline")
+    assert "--baseline is kept with a run and trained on its texts; name a run" in said

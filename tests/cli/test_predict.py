@@ -1,0 +1,31 @@
+import json
+
+from tests.cli.commands import PROJECT, fails, run_command
+
+
+def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run, tmp_path):
+    output = tmp_path / "out.csv"
+    example = PROJECT / "assets" / "examples" / "test_unlabelled.pkl"
+    where = ["--adapter", trained_run.adapter_dir, "--output", output]
+    status, out, _ = run_command(capsys, "predict", example, *where, "--json")
+    assert status == 0
+    assert json.loads(out)["n"] == 60
+    rows = [line.split(",") for line in output.read_text().splitlines()]
+    assert rows[0] == ["ID", "Label"]
+    assert [row[0] for row in rows[1:]] == [str(number) for number in range(60)]
+    texts = [json.loads(line)["text"] for line in example.with_suffix(".jsonl").read_text().splitlines()]
+    _, out, _ = run_command(capsys, "classify", *texts, "--adapter", trained_run.adapter_dir, "--json")
+    assert [int(row[1]) for row in rows[1:]] == [row["label"] for row in json.loads(out)]
+
+
+def test_a_file_of_another_kind_renamed_pkl_is_refused(capsys, trained_run, tmp_path):
+    fake = tmp_path / "fake.pkl"
+    fake.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    message = fails(capsys, "predict", fake, "--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv")
+    assert message.startswith("Error: This is a picture, which is not read here; upload a pickle, CSV,")
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_file_that_is_not_there_is_named(capsys, trained_run, tmp_path):
+    said = fails(capsys, "predict", tmp_path / "nowhere.pkl", "--adapter", trained_run.adapter_dir)
+    assert said == "Error: The file 'nowhere.pkl' cannot be opened (No such file or directory)."
