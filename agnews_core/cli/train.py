@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,9 +15,7 @@ from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
 from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
-
-if TYPE_CHECKING:
-    from agnews_core.training.recipe import TrainResult
+from agnews_core.training.result import TrainResult
 
 
 @click.command(cls=SettingsCommand)
@@ -68,7 +66,7 @@ def train(
     return EXIT_INTERRUPTED if result.state == "stopped" else 0
 
 
-def _print_result(result: "TrainResult") -> None:
+def _print_result(result: TrainResult) -> None:
     accuracy = "not evaluated" if result.eval_accuracy is None else f"{result.eval_accuracy:.4f}"
     click.echo(f"Run {result.run_dir} {result.state}. Validation accuracy of the best model: {accuracy}.")
     click.echo(f"News: {result.data_source}. Backbone: {result.plan.backbone}.")

@@ -16,11 +16,12 @@ from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, DataError, RunError
 from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
-from agnews_core.inference import classifier as inference
+from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
-from agnews_core.training import recipe as training
+from agnews_core.training import parts
+from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
 
 PROJECT = Path(__file__).parents[2]
@@ -183,7 +184,7 @@ def test_a_run_that_goes_on_forgets_its_evaluations_and_a_discarded_one_its_earl
     _stop_at_step(run, 4, monkeypatch, keep=True)
     train(run)
     monkeypatch.undo()
-    evaluated = inference.evaluate(Classifier.load(run.adapter_dir), run.read_resolved_config(), split="test")
+    evaluated = evaluate(Classifier.load(run.adapter_dir), run.read_resolved_config(), split="test")
     write_evaluated(run.path, evaluated)
     run.clear_stop()
     _stop_at_step(run, 7, monkeypatch, keep=False)
@@ -248,7 +249,7 @@ def test_a_mistake_in_the_data_fails_the_run_in_words(tiny_settings, tmp_path):
 
 
 def test_what_nobody_foresaw_is_kept_with_its_traceback(tiny_settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "load_tokenizer", lambda backbone: {}["missing"])
+    monkeypatch.setattr(parts, "load_tokenizer", lambda backbone: {}["missing"])
     run = create_run(tmp_path, build_config(tiny_settings))
     with pytest.raises(RunError, match="Training failed: KeyError: 'missing'"):
         train(run)
@@ -261,7 +262,7 @@ def test_what_nobody_foresaw_is_kept_with_its_traceback(tiny_settings, tmp_path,
 
 def test_a_disk_too_small_for_the_run_is_refused_before_training(tiny_settings, tmp_path, monkeypatch):
     real = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(training.shutil, "disk_usage", lambda path: real._replace(free=3_000_000))
+    monkeypatch.setattr(parts.shutil, "disk_usage", lambda path: real._replace(free=3_000_000))
     run = create_run(tmp_path, build_config(tiny_settings))
     with pytest.raises(RunError, match=r"has 3 MB free and this run needs about 1. MB; make room"):
         train(run)
@@ -280,10 +281,10 @@ def test_a_torn_checkpoint_is_passed_over(tiny_settings, tmp_path, monkeypatch):
     train(run)
     monkeypatch.undo()
     newest = run.checkpoints_dir / "checkpoint-7"
-    assert training._find_checkpoint(run) == newest
+    assert find_checkpoint(run) == newest
     (newest / "trainer_state.json").write_text("{")  # as a kill leaves it
     (other,) = (path for path in run.checkpoints_dir.iterdir() if path != newest)
-    assert training._find_checkpoint(run) == other
+    assert find_checkpoint(run) == other
 
 
 def test_news_that_changed_since_a_run_began_is_not_resumed_on(tiny_settings, tiny_news, tmp_path, monkeypatch):

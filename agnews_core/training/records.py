@@ -1,0 +1,104 @@
+"""What a training writes of itself into its run's directory beside the figures: phase, notes, log, and how it ended."""
+
+import logging
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from agnews_core.errors import StoppedEarlyError
+from agnews_core.libraries import read_versions
+from agnews_core.runs import Phase, Run, State, now
+
+logger = logging.getLogger(__name__)
+
+SPARE_BYTES = 8 * 2**20  # for metrics, logs and the report
+
+
+def begin(run: Run) -> None:
+    """Record that a training begins, in place of what an earlier one ended with."""
+    (run.path / "traceback.txt").unlink(missing_ok=True)
+    run.update_status(
+        state="running",
+        started_at=now(),
+        earlier_seconds=_sum_earlier_seconds(run),
+        ended_at="",
+        reason="",
+        versions=read_versions(),
+    )
+
+
+def _sum_earlier_seconds(run: Run) -> float:
+    """Return what a run took until the last row that it recorded, whatever ended it then."""
+    status, rows = run.read_status(), run.read_metrics()
+    if not status.started_at or not rows:
+        return status.earlier_seconds
+    began = datetime.fromisoformat(status.started_at).timestamp()
+    return status.earlier_seconds + max(0.0, float(rows[-1].get("time", 0.0)) - began)
+
+
+def enter(run: Run, phase: Phase) -> None:
+    """Record the phase that begins.
+
+    Raises:
+        StoppedEarlyError: A stop was asked for before there is anything to keep.
+    """
+    if run.read_stop() and phase in ("preparing data", "loading the backbone", "training"):
+        raise StoppedEarlyError("Stopped before training began.")
+    logger.info("%s", phase)
+    run.update_status(phase=phase)
+
+
+def note(run: Run, text: str) -> None:
+    """Say and record a choice that was made for the user, if one was."""
+    if text:
+        logger.info("%s", text)
+        run.add_note(text)
+
+
+def end(run: Run, state: State, reason: str) -> None:
+    """Record how a training ended, and why."""
+    logger.log(logging.ERROR if state == "failed" else logging.INFO, "run %s %s. %s", run.name, state, reason)
+    try:
+        run.update_status(state=state, reason=reason, ended_at=now(), phase="done")
+    except OSError as error:  # a full disk is a likely reason to be here; the run then reads as interrupted
+        logger.error("status.json could not be written: %s", error)
+
+
+def explain(error: Exception, run: Run) -> str:
+    """Return what went wrong in a sentence, with the way out where it is known."""
+    # safetensors, torch and Python each report a full disk in their own way.
+    if shutil.disk_usage(run.path).free < SPARE_BYTES:
+        return f"The disk that holds {run.path.parent} is full; make room, then resume the run."
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "There was not enough memory; use a smaller batch, a shorter max_length or a smaller backbone."
+    return f"Training failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+
+
+def write_traceback(run: Run) -> None:
+    """Keep where the error that is being handled came from."""
+    try:
+        (run.path / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError as error:
+        logger.error("traceback.txt could not be written: %s", error)
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Copy what this package logs to the run's log.txt while it trains."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+    package = logging.getLogger("agnews_core")
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
+        package.removeHandler(handler)
+        handler.close()
