@@ -150,7 +150,7 @@ class TrainConfig(BaseModel):
         return self
 
     def count_eval_steps(self, n_steps: int) -> int:
-        """Return how many steps lie between two evaluations of a run of `n_steps`, as transformers counts; the last step has one too.
+        """Return how many steps lie between two evaluations of a run of `n_steps`, as transformers counts them.
 
         >>> [TrainConfig(eval_steps=steps).count_eval_steps(18) for steps in (0.25, 1, 50)]
         [5, 1, 50]

@@ -3,6 +3,8 @@
 A run is "queued" until the worker takes it. The worker trains in a child process that it watches: the page's own process then
 keeps its interpreter lock and its memory to itself, a crash of training takes nothing with it, and the child can be nicer to
 the machine than the page is. Whoever wants to know how a run is doing reads its directory; nothing here is asked for that.
+
+Whatever is asked for says by whom; what that visitor may not do is refused here, whichever way the question came.
 """
 
 import logging
@@ -18,16 +20,20 @@ from filelock import FileLock
 from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.jobs.child import train_in_child
-from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, now
+from agnews_core.jobs.visitors import Visitor, check_owner, check_settings
+from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, list_runs, now
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20
+MAX_OF_A_VISITOR = 2  # waiting or being trained
+MAX_RUNS = 300  # in the folder, for visitors to add one
 
 
 @dataclass(frozen=True)
 class _Job:
     run: Run
+    owner: str
     resume: bool
     place: FileLock
 
@@ -56,44 +62,47 @@ class JobQueue:
                 self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
                 self._worker.start()
 
-    def start(self, config: TrainConfig, *, name: str | None = None) -> Run:
+    def start(self, config: TrainConfig, *, by: Visitor, name: str | None = None) -> Run:
         """Make a run and put it at the end of the queue.
 
         Raises:
+            ConfigError: The visitor may not train with these settings.
             RunError: Too many wait already, or the run cannot be made.
         """
+        check_settings(config, by)
         with self._lock:
-            self._check_room()
-            run = create_run(self.runs_dir, config, name=name)
+            self._check_room(by)
+            run = create_run(self.runs_dir, config, name=name, owner=by.key)
             self._add(run, resume=False)
         return run
 
-    def resume(self, name: str) -> Run:
+    def resume(self, name: str, *, by: Visitor) -> Run:
         """Put an interrupted, stopped or failed run at the end of the queue, to go on from its last checkpoint.
 
         Raises:
-            RunError: There is no such run, it is not in such a state, or too many wait already.
+            RunError: There is no such run, it is another's or not in such a state, or too many wait already.
         """
-        run = find_run(self.runs_dir, name)
+        run = self._find(name, by, action="resume")
         with self._lock:
             state = run.read_status().state
             if state not in RESUMABLE:
                 raise RunError(f"The run {name} is {state}; only an interrupted, stopped or failed run can be resumed.")
-            self._check_room()
+            self._check_room(by)
             self._add(run, resume=True)
         return run
 
-    def stop(self, name: str, *, keep: bool = True) -> RunStatus:
+    def stop(self, name: str, *, by: Visitor, keep: bool = True) -> RunStatus:
         """Ask a run to stop after its current step; a queued one leaves the queue at once, an ended one stays as it is.
 
         Args:
             name: The run's.
+            by: Whoever asks.
             keep: Keep the best model so far; otherwise it is discarded.
 
         Raises:
-            RunError: There is no such run.
+            RunError: There is no such run, or it is another's.
         """
-        run = find_run(self.runs_dir, name)
+        run = self._find(name, by, action="stop")
         with self._lock:
             status = run.read_status()
             if status.state == "queued" and (name in self._waiting or not self._is_taken(run)):
@@ -103,22 +112,40 @@ class JobQueue:
                 run.request_stop(keep=keep)
             return status
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, by: Visitor) -> None:
         """Delete a run and all its files.
 
         Raises:
-            RunError: There is no such run, or it waits or is being trained.
+            RunError: There is no such run, it is another's, or it waits or is being trained.
         """
-        run = find_run(self.runs_dir, name)
+        run = self._find(name, by, action="delete")
         with self._lock:
             if run.read_status_or_damage().state in ACTIVE:
                 raise RunError(f"The run {name} is not at its end; stop it first.")
             self._leave(run)
             run.delete()
 
-    def _check_room(self) -> None:
+    def _find(self, name: str, by: Visitor, *, action: str) -> Run:
+        run = find_run(self.runs_dir, name)
+        check_owner(run, by, action=action)
+        return run
+
+    def _check_room(self, by: Visitor) -> None:
         if len(self._waiting) >= MAX_WAITING:
             raise RunError(f"{MAX_WAITING} runs are waiting already; stop one of them, or come back later.")
+        if by.is_host:
+            return
+        if not by.key:
+            raise RunError(
+                "This browser keeps no cookie, so that nobody could stop the run; allow cookies, and reload the page."
+            )
+        jobs = [*self._waiting.values(), *filter(None, [self._taken])]
+        if sum(job.owner == by.key for job in jobs) >= MAX_OF_A_VISITOR:
+            raise RunError(
+                f"{MAX_OF_A_VISITOR} of your runs wait or are being trained; stop one of them, or come back later."
+            )
+        if len(list_runs(self.runs_dir)) >= MAX_RUNS:
+            raise RunError(f"This page keeps {MAX_RUNS} runs already; delete one of yours first.")
 
     def _is_taken(self, run: Run) -> bool:
         return self._taken is not None and self._taken.run == run
@@ -128,8 +155,8 @@ class JobQueue:
         place = self._hold_place(run)
         run.clear_stop()
         stamp = datetime.now(UTC).isoformat(timespec="microseconds")
-        run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
-        self._waiting[run.name] = _Job(run, resume, place)
+        status = run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
+        self._waiting[run.name] = _Job(run, status.owner, resume, place)
         self._added.notify()
 
     def _hold_place(self, run: Run) -> FileLock:

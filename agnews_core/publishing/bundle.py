@@ -21,6 +21,7 @@ from agnews_core.errors import RunError
 from agnews_core.evaluation.baseline import read_baseline, write_baseline
 from agnews_core.evaluation.files import REPORT, read_evaluated
 from agnews_core.evaluation.report import Baseline
+from agnews_core.jobs.visitors import Visitor, check_owner
 from agnews_core.models.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_INFO,
@@ -76,12 +77,13 @@ def export_model(run: Run, folder: Path) -> None:
         raise RunError(f"{folder} cannot be written: {error.strerror}; choose another place.") from error
 
 
-def write_model_zip(run: Run) -> Path:
+def write_model_zip(run: Run, *, by: Visitor) -> Path:
     """Pack a run's model, as `export_model` writes it, into a zip to download.
 
     Raises:
-        RunError: As `export_model`.
+        RunError: It is another's run, or as `export_model`.
     """
+    check_owner(run, by, action="download")
     path = choose_download_path(f"{run.name}.zip")
     folder = path.parent / run.name
     export_model(run, folder)

@@ -20,7 +20,7 @@ def find_runs_dir(given: str | Path | None = None) -> Path:
     return Path(given or os.environ.get("AGNEWS_RUNS_DIR") or "runs").expanduser()
 
 
-def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) -> Run:
+def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None, owner: str = "") -> Run:
     """Make the directory of a new run, in state "queued".
 
     Raises:
@@ -38,7 +38,7 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None) 
         raise _cannot_write(runs_dir, error.strerror) from error
     try:
         write_whole(run.path / "config.json", config.model_dump_json(indent=2))
-        write_whole(run.path / "status.json", RunStatus(created_at=now()).model_dump_json(indent=2))
+        write_whole(run.path / "status.json", RunStatus(created_at=now(), owner=owner).model_dump_json(indent=2))
     except OSError as error:
         shutil.rmtree(run.path, ignore_errors=True)  # half a run would only be in the way of its name
         raise _cannot_write(runs_dir, error.strerror) from error

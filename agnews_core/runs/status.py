@@ -16,6 +16,7 @@ class RunStatus(BaseModel):
 
     Attributes:
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
+        owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         reason: Why a run failed or stopped, fit to show a person.
         notes: Every choice that was made for the user, and every fallback, in sentences.
         plan: `model.Plan`, as JSON.
@@ -28,6 +29,7 @@ class RunStatus(BaseModel):
 
     state: State = "queued"
     phase: Phase = "preparing data"
+    owner: str = ""
     reason: str = ""
     step: int = 0
     max_steps: int = 0

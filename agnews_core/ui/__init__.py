@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from agnews_core.hosting.cookies import VisitorCookie
 from agnews_core.hosting.visitors import is_shared
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
@@ -48,4 +50,5 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "ssr_mode": False,
         "pwa": False,
+        "app_kwargs": {"middleware": [Middleware(VisitorCookie)]},
     }

@@ -13,7 +13,7 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
-from agnews_core.hosting.visitors import OPEN_BACKBONES, OPEN_NEWS, check_visitor
+from agnews_core.jobs.visitors import OPEN_BACKBONES, OPEN_NEWS, check_settings
 from agnews_core.models.backbones import BUNDLED_BACKBONE, count_layers
 from agnews_core.models.plan import resolve_layer_ranks
 from agnews_core.publishing.downloads import choose_download_path
@@ -25,6 +25,7 @@ from agnews_core.ui.markup import build_line
 from agnews_core.ui.plan_panel import format_plan, format_problem
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import build_rank_control, fit_ranks, list_ranks, read_ranks
+from agnews_core.ui.visitor import find_current_visitor
 
 PRESET_TITLES = {
     "seed": "seed: ranks 16, 24, 32, 32 on the top four layers",
@@ -100,7 +101,7 @@ def read_config(settings: SettingControls, values: Values) -> TrainConfig:
 
 def _build_checked(given: dict[str, Any], *, preset: str = "seed") -> TrainConfig:
     config = build_config(given, preset=preset)
-    check_visitor(config)
+    check_settings(config, find_current_visitor())
     return config
 
 

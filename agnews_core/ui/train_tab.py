@@ -23,6 +23,7 @@ from agnews_core.ui.plots import build_loss_figure, build_quality_figure
 from agnews_core.ui.run_status import NOTHING, format_place, format_status
 from agnews_core.ui.runs_table import format_runs
 from agnews_core.ui.train_view import TrainView, lay_out
+from agnews_core.ui.visitor import find_current_visitor
 
 QUESTION_RUNNING = "**Stop run {name} after its current step?** Keep the best model so far, or discard it."
 QUESTION_WAITING = "**Take run {name} out of the line?** It has not begun, so there is no model yet to keep or discard."
@@ -152,7 +153,7 @@ def _show_runs(
 def _wire_start(queue: JobQueue, settings: SettingControls, view: TrainView) -> None:
     def start(values: dict[Any, Any]) -> Updates:
         config = read_config(settings, values)
-        run = queue.start(config)
+        run = queue.start(config, by=find_current_visitor())
         ahead = find_place(queue.runs_dir, run.name)
         gr.Info(f"Run {run.name} is {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
         return _point_at(queue, view, run.name)
@@ -178,11 +179,11 @@ def _wire_stop(queue: JobQueue, view: TrainView) -> None:
         return gr.Column(visible=False)
 
     def stop(keep: bool, asked: str, name: str | None, compared: list[str], seen: Updates) -> Updates:
-        queue.stop(asked, keep=keep)
+        queue.stop(asked, by=find_current_visitor(), keep=keep)
         return {view.stop_question: close(), **refresh_view(queue, view, name, compared, seen)}
 
     def resume(name: str | None, compared: list[str], seen: Updates) -> Updates:
-        run = queue.resume(name or "")
+        run = queue.resume(name or "", by=find_current_visitor())
         return refresh_view(queue, view, run.name, compared, seen)
 
     view.stop.click(toasts(ask), view.run, [view.stop_question, view.stop_text, view.asked], **ACTION)
@@ -198,7 +199,7 @@ def _wire_runs(queue: JobQueue, view: TrainView) -> None:
         return _point_at(queue, view, str(event.run))
 
     def pack(name: str | None) -> gr.DownloadButton:
-        return gr.DownloadButton(value=write_model_zip(find_run(queue.runs_dir, name or "")))
+        return gr.DownloadButton(value=write_model_zip(find_run(queue.runs_dir, name or ""), by=find_current_visitor()))
 
     view.table.select(toasts(choose), None, view.outputs, **ACTION)
     packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
@@ -216,7 +217,7 @@ def _wire_delete(queue: JobQueue, view: TrainView) -> None:
         return gr.Column(visible=False)
 
     def delete(asked: str, name: str | None, compared: list[str], seen: Updates) -> Updates:
-        queue.delete(asked)
+        queue.delete(asked, by=find_current_visitor())
         return {view.delete_question: close(), **refresh_view(queue, view, name, compared, seen)}
 
     view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text, view.asked], **ACTION)

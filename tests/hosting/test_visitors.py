@@ -1,8 +1,10 @@
+import asyncio
+
 import pytest
 
-from agnews_core.config import build_config
-from agnews_core.errors import ConfigError
-from agnews_core.hosting.visitors import check_visitor, is_open_to_everybody
+from agnews_core.hosting.cookies import VisitorCookie
+from agnews_core.hosting.visitors import COOKIE, find_visitor, is_open_to_everybody, make_token
+from agnews_core.jobs.visitors import HOST, Visitor
 from agnews_core.ui.configure_tab import plan_settings
 
 
@@ -12,26 +14,76 @@ def _own_machine(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_on_ones_own_machine_any_folder_will_do(monkeypatch):
-    check_visitor(build_config({"backbone": "/some/folder", "data": "/another"}))
-    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
-    assert not is_open_to_everybody()
+@pytest.fixture
+def _open(monkeypatch):
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("SPACE_ID", "someone/news"), ("GRADIO_SERVER_NAME", "0.0.0.0"), ("GRADIO_SHARE", "True")]
 )
-def test_where_everybody_can_open_the_page_no_folder_and_no_other_model_may_be_named(monkeypatch, name, value):
+def test_a_page_on_spaces_on_a_network_or_shared_is_open_to_everybody(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    check_visitor(build_config({"backbone": "roberta-base", "data": "sample"}))
-    with pytest.raises(
-        ConfigError, match="`backbone` '/etc' is not on offer on a page that everybody can open; choose one of auto"
-    ):
-        check_visitor(build_config({"backbone": "/etc"}))
-    with pytest.raises(ConfigError, match="`backbone` 'someone/huge-model' is not on offer"):
-        check_visitor(build_config({"backbone": "someone/huge-model"}))
-    with pytest.raises(ConfigError, match="`data` '/home' is not on offer"):
-        check_visitor(build_config({"data": "/home"}))
+    assert is_open_to_everybody()
+
+
+def test_on_ones_own_machine_whoever_opens_the_page_is_the_host(monkeypatch):
+    assert find_visitor({}) == HOST
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
+    assert find_visitor({COOKIE: make_token()}) == HOST
+
+
+@pytest.mark.usefixtures("_open")
+def test_on_an_open_page_a_browser_is_known_by_a_digest_of_its_cookie():
+    token = make_token()
+    visitor = find_visitor({COOKIE: token})
+    assert visitor == find_visitor({COOKIE: token})
+    assert not visitor.is_host
+    assert token not in visitor.key
+    assert find_visitor({COOKIE: make_token()}) != visitor
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize("cookies", [{}, {COOKIE: ""}, {COOKIE: "x" * 10**6}, {"other": "x"}])
+def test_who_has_no_cookie_of_ours_owns_nothing(cookies):
+    assert find_visitor(cookies) == Visitor()
+
+
+def open_page(path="/", **headers) -> str:
+    """Return the cookie that comes with an answer."""
+    scope = {
+        "type": "http", "method": "GET", "path": path, "scheme": "http", "server": ("localhost", 80), "query_string": b"",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    sent = []
+
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(VisitorCookie(answer)(scope, None, send))
+    return dict(sent[0]["headers"]).get(b"set-cookie", b"").decode()
+
+
+def test_no_cookie_is_given_on_ones_own_machine():
+    assert not open_page()
+
+
+@pytest.mark.usefixtures("_open")
+def test_a_browser_gets_one_cookie_that_neither_scripts_nor_other_sites_can_use():
+    cookie = open_page()
+    assert cookie.endswith("; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
+    given = cookie.partition(";")[0]
+    assert find_visitor(dict([given.split("=")])).key
+    assert not open_page(cookie=given)
+    assert not open_page("/gradio_api/queue/join")
+
+
+@pytest.mark.usefixtures("_open")
+def test_inside_the_hubs_page_the_cookie_comes_back_too():
+    assert open_page(x_forwarded_proto="https").endswith("; HttpOnly; SameSite=None; Secure; Partitioned")
 
 
 def test_the_api_has_the_same_rule(monkeypatch):

@@ -13,6 +13,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import RunError
 from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import MAX_WAITING, JobQueue
+from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import Run, create_run, find_run, now
 from agnews_core.runs.overview import find_place, find_shown_run, summarize
 from agnews_core.runs.snapshot import take_snapshot
@@ -60,7 +61,7 @@ def state(run):
 
 
 def test_runs_are_trained_one_at_a_time_in_the_order_they_were_started(queue, training):
-    runs = [queue.start(build_config(), name=f"run{number}") for number in range(3)]
+    runs = [queue.start(build_config(), name=f"run{number}", by=HOST) for number in range(3)]
     wait_until(lambda: state(runs[0]) == "running")
     assert [state(run) for run in runs[1:]] == ["queued", "queued"]
     assert [find_place(queue.runs_dir, run.name) for run in runs] == [0, 1, 2]
@@ -70,9 +71,9 @@ def test_runs_are_trained_one_at_a_time_in_the_order_they_were_started(queue, tr
 
 
 def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trained(queue, training):
-    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    first, second, third = (queue.start(build_config(), name=name, by=HOST) for name in ("a", "b", "c"))
     wait_until(lambda: state(first) == "running")
-    assert queue.stop("b").state == "stopped"
+    assert queue.stop("b", by=HOST).state == "stopped"
     assert find_place(queue.runs_dir, "c") == 1
     training.end.set()
     wait_until(lambda: state(third) == "finished")
@@ -81,11 +82,11 @@ def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trai
 
 
 def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_the_end(queue, training):
-    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    first, second, third = (queue.start(build_config(), name=name, by=HOST) for name in ("a", "b", "c"))
     wait_until(lambda: state(first) == "running")
-    queue.stop("b")
+    queue.stop("b", by=HOST)
     began = time.monotonic()
-    queue.resume("b")
+    queue.resume("b", by=HOST)
     assert time.monotonic() - began < 1
     assert [find_place(queue.runs_dir, name) for name in ("c", "b")] == [1, 2]
     training.end.set()
@@ -95,10 +96,10 @@ def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_t
 
 
 def test_a_stopped_queued_run_can_be_deleted_at_once_and_is_never_trained(queue, training):
-    first, second, third = (queue.start(build_config(), name=name) for name in ("a", "b", "c"))
+    first, second, third = (queue.start(build_config(), name=name, by=HOST) for name in ("a", "b", "c"))
     wait_until(lambda: state(first) == "running")
-    queue.stop("b")
-    queue.delete("b")
+    queue.stop("b", by=HOST)
+    queue.delete("b", by=HOST)
     assert not second.path.exists()
     training.end.set()
     wait_until(lambda: state(third) == "finished")
@@ -115,13 +116,13 @@ def test_a_run_whose_training_has_recorded_its_end_but_is_not_gone_yet_can_be_re
 
     queue = JobQueue(tmp_path, train=train)
     queue.start_worker()
-    run = queue.start(build_config(), name="a")
+    run = queue.start(build_config(), name="a", by=HOST)
     wait_until(lambda: state(run) == "stopped")
     began = time.monotonic()
-    queue.resume("a")
+    queue.resume("a", by=HOST)
     assert time.monotonic() - began < 1
-    assert queue.stop("a").reason == "Stopped before its turn came."
-    queue.resume("a")
+    assert queue.stop("a", by=HOST).reason == "Stopped before its turn came."
+    queue.resume("a", by=HOST)
     assert state(run) == "queued"
     gone.set()
     wait_until(lambda: state(run) == "finished")
@@ -129,70 +130,70 @@ def test_a_run_whose_training_has_recorded_its_end_but_is_not_gone_yet_can_be_re
 
 
 def test_stopping_twice_is_as_good_as_once_and_an_ended_run_stays_as_it_is(queue):
-    run = queue.start(build_config())
+    run = queue.start(build_config(), by=HOST)
     wait_until(lambda: state(run) == "running")
-    queue.stop(run.name, keep=True)
-    queue.stop(run.name, keep=True)
+    queue.stop(run.name, keep=True, by=HOST)
+    queue.stop(run.name, keep=True, by=HOST)
     wait_until(lambda: state(run) == "stopped")
-    assert queue.stop(run.name, keep=False).state == "stopped"
+    assert queue.stop(run.name, keep=False, by=HOST).state == "stopped"
     assert run.read_stop() == "keep"
 
 
 def test_a_stopped_run_is_resumed_with_the_request_to_stop_withdrawn(queue, training):
-    run = queue.start(build_config(), name="a")
+    run = queue.start(build_config(), name="a", by=HOST)
     wait_until(lambda: state(run) == "running")
-    queue.stop("a")
+    queue.stop("a", by=HOST)
     wait_until(lambda: state(run) == "stopped")
-    queue.resume("a")
+    queue.resume("a", by=HOST)
     wait_until(lambda: state(run) == "running")
     assert not run.read_stop()
     assert training.order == [("a", False), ("a", True)]
 
 
 def test_only_a_run_that_came_to_no_good_end_is_resumed(queue, training):
-    run = queue.start(build_config(), name="a")
+    run = queue.start(build_config(), name="a", by=HOST)
     wait_until(lambda: state(run) == "running")
     with pytest.raises(
         RunError, match="The run a is running; only an interrupted, stopped or failed run can be resumed"
     ):
-        queue.resume("a")
+        queue.resume("a", by=HOST)
     training.end.set()
     wait_until(lambda: state(run) == "finished")
     with pytest.raises(RunError, match="The run a is finished"):
-        queue.resume("a")
+        queue.resume("a", by=HOST)
 
 
 def test_a_run_is_deleted_only_at_its_end(queue, training):
-    run = queue.start(build_config(), name="a")
+    run = queue.start(build_config(), name="a", by=HOST)
     with pytest.raises(RunError, match="The run a is not at its end; stop it first"):
-        queue.delete("a")
+        queue.delete("a", by=HOST)
     training.end.set()
     wait_until(lambda: state(run) == "finished")
-    queue.delete("a")
+    queue.delete("a", by=HOST)
     assert not run.path.exists()
 
 
 def test_names_that_lead_out_of_the_runs_folder_are_refused_by_every_action(queue):
     for action in (queue.stop, queue.resume, queue.delete):
         with pytest.raises(RunError, match="cannot name a run"):
-            action("../outside")
+            action("../outside", by=HOST)
 
 
 def test_a_queue_that_is_full_says_so(tmp_path):
     queue = JobQueue(tmp_path)  # no worker: all wait
     for _ in range(MAX_WAITING):
-        queue.start(build_config())
+        queue.start(build_config(), by=HOST)
     with pytest.raises(RunError, match=f"{MAX_WAITING} runs are waiting already"):
-        queue.start(build_config())
+        queue.start(build_config(), by=HOST)
 
 
 def test_stopping_a_waiting_run_makes_room_in_a_full_queue(tmp_path):
     queue = JobQueue(tmp_path)  # no worker: all wait
-    runs = [queue.start(build_config()) for _ in range(MAX_WAITING)]
-    queue.stop(runs[0].name)
-    queue.start(build_config())
+    runs = [queue.start(build_config(), by=HOST) for _ in range(MAX_WAITING)]
+    queue.stop(runs[0].name, by=HOST)
+    queue.start(build_config(), by=HOST)
     with pytest.raises(RunError, match="are waiting already"):
-        queue.resume(runs[0].name)
+        queue.resume(runs[0].name, by=HOST)
 
 
 def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_path):
@@ -203,7 +204,7 @@ def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_p
 
     queue = JobQueue(tmp_path, train=break_once)
     queue.start_worker()
-    broken, fine = queue.start(build_config(), name="a"), queue.start(build_config(), name="b")
+    broken, fine = queue.start(build_config(), name="a", by=HOST), queue.start(build_config(), name="b", by=HOST)
     wait_until(lambda: state(fine) == "finished")
     assert state(broken) == "failed"
     assert broken.read_status().reason == "Training could not be started: OSError: no such program"
@@ -213,7 +214,8 @@ def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_p
 def test_a_queued_run_whose_program_has_ended_reads_as_interrupted_and_can_be_resumed(tmp_path):
     script = (
         "import os, pathlib; from agnews_core.jobs.queue import JobQueue; from agnews_core.config import build_config;"
-        f"JobQueue(pathlib.Path({str(tmp_path)!r})).start(build_config(), name='a'); os.kill(os.getpid(), 9)"
+        "from agnews_core.jobs.visitors import HOST;"
+        f"JobQueue(pathlib.Path({str(tmp_path)!r})).start(build_config(), name='a', by=HOST); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PACKAGE_PARENT, check=False)
     run = find_run(tmp_path, "a")
@@ -222,14 +224,14 @@ def test_a_queued_run_whose_program_has_ended_reads_as_interrupted_and_can_be_re
     training = Training()
     queue = JobQueue(tmp_path, train=training)
     queue.start_worker()
-    queue.resume("a")
+    queue.resume("a", by=HOST)
     wait_until(lambda: state(run) == "running")
     training.end.set()
     wait_until(lambda: state(run) == "finished")
 
 
 def test_many_may_ask_whether_a_run_is_owned_without_disturbing_each_other(tmp_path):
-    run = JobQueue(tmp_path).start(build_config())
+    run = JobQueue(tmp_path).start(build_config(), by=HOST)
     run.update_status(state="running")
     with run.own():
         pass
@@ -251,8 +253,8 @@ def test_many_may_ask_whether_a_run_is_owned_without_disturbing_each_other(tmp_p
 
 def test_a_run_that_is_gone_is_followed_by_the_active_one_then_the_newest(queue):
     assert find_shown_run(queue.runs_dir, None) is None
-    first = queue.start(build_config(), name="a")
-    second = queue.start(build_config(), name="b")
+    first = queue.start(build_config(), name="a", by=HOST)
+    second = queue.start(build_config(), name="b", by=HOST)
     wait_until(lambda: state(first) == "running")
     assert find_shown_run(queue.runs_dir, "b") == second
     assert find_shown_run(queue.runs_dir, "gone") == first
@@ -273,7 +275,7 @@ def tiny(tiny_backbone):
 def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):
     queue = JobQueue(tmp_path)
     queue.start_worker()
-    run = queue.start(tiny)
+    run = queue.start(tiny, by=HOST)
     wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
     assert state(run) == "finished", run.read_status().reason
     rows = run.read_metrics()
@@ -286,12 +288,12 @@ def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_
 ):
     queue = JobQueue(tmp_path)
     queue.start_worker()
-    run = queue.start(tiny)
+    run = queue.start(tiny, by=HOST)
     wait_until(lambda: run.read_status().step >= 5, seconds=120)
-    queue.stop(run.name)
+    queue.stop(run.name, by=HOST)
     wait_until(lambda: state(run) == "stopped", seconds=60)
     first = summarize(take_snapshot(run)).seconds
-    queue.resume(run.name)  # the first child is still on its way out
+    queue.resume(run.name, by=HOST)  # the first child is still on its way out
     wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
     assert state(run) == "finished", run.read_status().reason
     assert run.read_status().earlier_seconds > 0
@@ -301,7 +303,7 @@ def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_
 def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):
     queue = JobQueue(tmp_path)
     queue.start_worker()
-    run = queue.start(tiny.model_copy(update={"max_steps": 5000}))
+    run = queue.start(tiny.model_copy(update={"max_steps": 5000}), by=HOST)
     wait_until(lambda: run.read_status().step > 4, seconds=120)
     for pid in find_children_of_tests(run):
         os.kill(pid, signal.SIGKILL)
@@ -319,5 +321,5 @@ def find_children_of_tests(run):
 def test_a_damaged_run_can_be_deleted(tmp_path):
     run = create_run(tmp_path, build_config(), name="damaged")
     (run.path / "status.json").write_text("{torn")
-    JobQueue(tmp_path).delete("damaged")
+    JobQueue(tmp_path).delete("damaged", by=HOST)
     assert not run.path.exists()

@@ -10,6 +10,7 @@ from agnews_core.evaluation.report import EvaluationReport
 from agnews_core.inference.assess import load_assessment, read_assessment
 from agnews_core.inference.catalogue import ClassifierCache, find_model
 from agnews_core.inference.classifier import Classifier
+from agnews_core.jobs.visitors import HOST, Visitor
 from agnews_core.publishing.bundle import export_model, write_model_zip
 from agnews_core.runs import Run, create_run
 
@@ -111,7 +112,16 @@ def test_the_evaluation_of_a_stopped_run_goes_along(run, tmp_path):
 
 
 def test_the_zip_holds_that_folder(run):
-    names = zipfile.ZipFile(write_model_zip(run)).namelist()
+    names = zipfile.ZipFile(write_model_zip(run, by=HOST)).namelist()
     assert {
         f"trained/{name}" for name in ("agnews.json", "adapter_model.safetensors", "README.md", "report.json")
     } <= set(names)
+
+
+def test_a_visitor_downloads_only_a_run_of_their_own(run):
+    with pytest.raises(
+        RunError, match=r"^The run trained was not started in this browser; only who started it can download it\.$"
+    ):
+        write_model_zip(run, by=Visitor(key="other"))
+    run.update_status(owner="other")
+    assert write_model_zip(run, by=Visitor(key="other")).is_file()

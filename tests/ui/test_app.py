@@ -14,6 +14,7 @@ from agnews_core.config import PRESETS, TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import JobQueue
+from agnews_core.jobs.visitors import HOST
 from agnews_core.labels import LABELS
 from agnews_core.runs.snapshot import take_snapshot
 from agnews_core.ui import build_demo, configure_tab, launch_options
@@ -124,7 +125,7 @@ def test_starting_stopping_and_deleting_are_not_offered_to_programs(client):
 
 @pytest.fixture
 def run(queue):
-    run = queue.start(build_config({"max_steps": 20}, preset="quick"), name=f"run{time.monotonic_ns()}")
+    run = queue.start(build_config({"max_steps": 20}, preset="quick"), name=f"run{time.monotonic_ns()}", by=HOST)
     rows = [{"step": step, "epoch": step / 10, "time": 1000.0 + 2 * step, "loss": 1.4 / step} for step in range(1, 11)]
     rows.insert(
         5, {"step": 5, "time": 1011.0, "eval_loss": 0.9, "eval_accuracy": 0.5, "eval_f1": 0.4, "eval_runtime": 3.0}

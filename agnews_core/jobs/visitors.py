@@ -1,0 +1,84 @@
+"""Who asks the queue for something, and what that allows.
+
+The host may do everything. A visitor of a page that others can open too may train the models and news on offer, within limits,
+and change only the runs that they started. Who is the host is not decided here; `hosting` does.
+"""
+
+import math
+from dataclasses import dataclass
+
+from agnews_core.config import TrainConfig
+from agnews_core.errors import ConfigError, RunError
+from agnews_core.models.backbones import KNOWN_CONFIGS
+from agnews_core.runs import Run
+
+OPEN_BACKBONES = ("auto", *KNOWN_CONFIGS)
+OPEN_NEWS = ("auto", "hub", "sample")
+MOST_TEXTS = 400_000  # trained on, and evaluated, in one run: three epochs of AG News are 324,000
+MOST_STEPS = 20_000
+MOST_IN_BATCH = 256
+NEWS_TEXTS, VALIDATION_TEXTS = 108_000, 12_000  # of AG News, the largest news on offer
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever asks; `key` tells one browser from others and is kept with its runs. Without one nobody owns anything."""
+
+    key: str = ""
+    is_host: bool = False
+
+    def owns(self, run: Run) -> bool:
+        """Return whether the run may be changed; one that cannot be read belongs to the host."""
+        return self.is_host or bool(self.key and run.read_status_or_damage().owner == self.key)
+
+
+HOST = Visitor(is_host=True)
+
+
+def check_owner(run: Run, by: Visitor, *, action: str) -> None:
+    """Refuse what only the visitor who started a run, or the host, may do with it.
+
+    Raises:
+        RunError: It is another's run.
+    """
+    if not by.owns(run):
+        raise RunError(f"The run {run.name} was not started in this browser; only who started it can {action} it.")
+
+
+def check_settings(config: TrainConfig, by: Visitor) -> None:
+    """Refuse settings that would read this machine's folders, fill its disk from the hub, or keep it busy for days.
+
+    Raises:
+        ConfigError: A visitor may not train with them, and why.
+    """
+    if by.is_host:
+        return
+    for name, value, offered in (("backbone", config.backbone, OPEN_BACKBONES), ("data", config.data, OPEN_NEWS)):
+        if value not in offered:
+            raise ConfigError(
+                f"`{name}` {value!r} is not on offer on a page that everybody can open; choose one of {', '.join(offered)}, or "
+                "start the program on your own machine."
+            )
+    for count, most, what, way_out in _count_work(config):
+        if count > most:
+            raise ConfigError(
+                f"These settings come to {count:,} {what}; on a page that everybody can open a run may have {most:,} at most. "
+                f"{way_out}, or start the program on your own machine."
+            )
+
+
+def _count_work(config: TrainConfig) -> tuple[tuple[int, int, str, str], ...]:
+    """Return (how many, at most, of what, the way out), as if the news were as long as AG News."""
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    rows = min(config.max_train_samples or NEWS_TEXTS, NEWS_TEXTS)
+    steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(rows / batch))
+    evaluations = math.ceil(steps / config.count_eval_steps(steps))
+    evaluated = evaluations * min(config.max_eval_samples or VALIDATION_TEXTS, VALIDATION_TEXTS)
+    largest = max(config.per_device_train_batch_size, config.per_device_eval_batch_size)
+    fewer = "Lower `num_train_epochs`, `max_steps` or `max_train_samples`"
+    return (
+        (steps * batch, MOST_TEXTS, "texts trained on", fewer),
+        (steps, MOST_STEPS, "steps", f"{fewer}, or take larger batches"),
+        (evaluated, MOST_TEXTS, "texts evaluated", "Raise `eval_steps` or lower `max_eval_samples`"),
+        (largest, MOST_IN_BATCH, "texts in a batch", "Lower the batch sizes"),
+    )
