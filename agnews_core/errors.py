@@ -4,6 +4,7 @@
     ├── ConfigError        a setting that cannot be used (also a ValueError)
     ├── DataError          news or an upload that cannot be read
     │   └── UnsafePickleError   a pickle that asks for more than plain data
+    ├── HubError           something of the hub that cannot be had; passed on in words that say what it was for
     ├── CheckpointError    a backbone, adapter or checkpoint that cannot be had or does not fit
     └── RunError           a run that cannot be created, found, resumed or finished
         └── StoppedEarlyError   a stop was asked for before there was anything to keep
@@ -28,6 +29,19 @@ class DataError(AgNewsError):
 
 class UnsafePickleError(DataError):
     """A pickle names a class or function that plain data does not need."""
+
+
+class HubError(AgNewsError):
+    """Something cannot be had from the hub.
+
+    Attributes:
+        reason: Why, a clause for a sentence that says what was wanted.
+        advice: What can be done, another.
+    """
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason[0].upper()}{reason[1:]}; {advice}.")
+        self.reason, self.advice = reason, advice
 
 
 class CheckpointError(AgNewsError):

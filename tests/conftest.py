@@ -8,6 +8,7 @@ import pytest
 
 from agnews_core import hub
 from agnews_core.news.sources import SAMPLE_DIR
+from tests.local_hub import LocalHub
 
 # Tests that want the hub say so; no other may wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,9 +24,9 @@ def read_sample(split: str) -> list[dict]:
 
 @pytest.fixture(autouse=True)
 def _forget_what_the_hub_said():
-    hub.hub_answers.cache_clear()
+    hub.hub_answers.forget()
     yield
-    hub.hub_answers.cache_clear()
+    hub.hub_answers.forget()
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +97,27 @@ def trained_run(tiny_settings, tmp_path_factory):
     run = create_run(tmp_path_factory.mktemp("runs"), build_config(tiny_settings), name="trained")
     train(run)
     return run
+
+
+@pytest.fixture
+def local_hub(monkeypatch, tmp_path):
+    """A hub on this machine and an empty cache, for this process and for the children that it starts."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    served = LocalHub()
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", served.url)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    read_at_import = {
+        "HF_HUB_OFFLINE": False,
+        "ENDPOINT": served.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": f"{served.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        "HF_HUB_CACHE": str(tmp_path / "hub"),
+    }
+    for name, value in read_at_import.items():
+        monkeypatch.setattr(constants, name, value)
+    close_session()
+    yield served
+    served.stop()
+    close_session()

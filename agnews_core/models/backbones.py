@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agnews_core.errors import CheckpointError, ConfigError
+from agnews_core.errors import CheckpointError, ConfigError, HubError
 from agnews_core.folders import find_folder
-from agnews_core.hub import TOKENIZER_FILES, download_snapshot, find_in_hub_cache, hub_answers
+from agnews_core.hub import HubFiles, download_from_hub, find_in_hub_cache, hub_answers
 from agnews_core.libraries import import_libraries
 
 DEFAULT_BACKBONE = "roberta-base"
@@ -56,15 +56,18 @@ HUB_IDS = {
     BUNDLED_BACKBONE: "sentence-transformers/all-MiniLM-L6-v2",
 }
 _ALIASES = {hub_id: name for name, hub_id in HUB_IDS.items()}
-_MODEL_FILES = [
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "special*",
-]
+TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")  # one of these is there wherever a tokenizer is
+MODEL_FILES = HubFiles(
+    "model",
+    needed=(("config.json",), ("*.safetensors",), TOKENIZER_FILES),
+    welcome=(
+        "*.safetensors.index.json",
+        "tokenizer_config.json",
+        "merges.txt",
+        "special_tokens_map.json",
+        "added_tokens.json",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,14 @@ def load_backbone(name: str, *, replaceable: bool = True) -> Backbone:
     name = _ALIASES.get(name, name)
     if name == BUNDLED_BACKBONE:
         return _load_bundled(f"Backbone {name}, bundled with this program.")
-    found = _load_from_hub(name)
-    if found is None:
+    try:
+        return _check_folder(_load_from_hub(name))
+    except HubError as error:
         bundled = f", or take {BUNDLED_BACKBONE}, which is bundled" if replaceable else ""
         raise CheckpointError(
-            f"Backbone {name!r} is not a folder here, not in the hub's cache, and {_why_not_hub()}; connect to the hub once, "
+            f"Backbone {name!r} is not a folder here, not in the hub's cache, and {error.reason}; {error.advice}, "
             f"or give a folder that holds it{bundled}."
-        )
-    return _check_folder(found)
+        ) from error
 
 
 def check_backbone(name: str) -> str:
@@ -144,34 +147,26 @@ def choose_name(name: str) -> str:
 
 
 def _load_default() -> Backbone:
-    found = _load_from_hub(DEFAULT_BACKBONE)
-    if found is not None:
-        return _check_folder(found)
-    return _load_bundled(
-        f"Backbone {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
-        f"which is not in the hub's cache, and {_why_not_hub()}."
-    )
+    try:
+        return _check_folder(_load_from_hub(DEFAULT_BACKBONE))
+    except HubError as error:
+        return _load_bundled(
+            f"Backbone {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
+            f"which is not in the hub's cache, and {error.reason}."
+        )
 
 
-def _why_not_hub() -> str:
-    return "it could not be downloaded from the hub" if hub_answers() else "the hub does not answer"
-
-
-def _load_from_hub(name: str) -> Backbone | None:
-    hub_id = HUB_IDS.get(name, name)
+def _load_from_hub(name: str) -> Backbone:
     cached = _find_cached(name)
     if cached is not None:
         return Backbone(name, cached, "hub cache", f"Backbone {name}, from the hub's cache on this machine.")
-    folder = download_snapshot(hub_id, repo_type="model", allow_patterns=_MODEL_FILES)
-    return (
-        None
-        if folder is None
-        else Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
-    )
+    hub_id = HUB_IDS.get(name, name)
+    folder = download_from_hub(hub_id, MODEL_FILES)
+    return Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
 
 
 def _find_cached(name: str) -> Path | None:
-    return find_in_hub_cache(HUB_IDS.get(name, name)) or find_in_hub_cache(name)
+    return find_in_hub_cache(HUB_IDS.get(name, name), MODEL_FILES) or find_in_hub_cache(name, MODEL_FILES)
 
 
 def _load_bundled(reason: str) -> Backbone:

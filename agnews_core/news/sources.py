@@ -4,54 +4,76 @@ Whatever the source, the answer is a folder on this machine. What is in it is no
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agnews_core.errors import DataError
+from agnews_core.errors import DataError, HubError
 from agnews_core.folders import find_folder
-from agnews_core.hub import download_snapshot, find_in_hub_cache, hub_answers
+from agnews_core.hub import UNREACHABLE, HubFiles, download_from_hub, find_in_hub_cache, hub_answers
 
 HUB_DATASET = "fancyzhx/ag_news"
+_HUB_FILES = HubFiles("dataset", needed=(("data/train-*.parquet",), ("data/test-*.parquet",)))
 SAMPLE_DIR = Path(__file__).parents[2] / "assets" / "sample"
-SAMPLE_SOURCE = "sample (bundled with this program)"
 
 
-@dataclass(frozen=True)
-class NewsFolder:
-    """Where news was found.
+@dataclass(frozen=True, kw_only=True)
+class NewsSource:
+    """Which news a value of `data` stands for.
 
     Attributes:
-        path: Holds the files.
         data: A value of `data` that finds the same again from anywhere.
-        source: Where it was found, in words; the same words each time the same is found.
+        source: Where it is, in words; the same words each time the same is found.
         reason: Why this news, where it stands in for other news; else "".
     """
 
-    path: Path
     data: str
     source: str
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewsFolder(NewsSource):
+    """News that is on this machine, in the files of the folder `path`."""
+
+    path: Path
+
+
+_HUB = NewsSource(data="hub", source=f"hub ({HUB_DATASET})")
+_SAMPLE = NewsFolder(data="sample", source="sample (bundled with this program)", path=SAMPLE_DIR)
+
+
 def find_news(data: str) -> NewsFolder:
-    """Turn a value of `data` into a folder on this machine.
+    """Return the news that a value of `data` stands for, downloaded if that is what it takes.
 
     Raises:
         DataError: There is no such folder, or the hub was asked for and cannot be reached.
     """
-    if data == "auto":
-        return _find_default()
+    found = look_for_news(data)
+    if isinstance(found, NewsFolder):
+        return found
+    try:
+        return NewsFolder(**vars(found), path=download_from_hub(HUB_DATASET, _HUB_FILES))
+    except HubError as error:
+        return _replace_hub(data, error)
+
+
+def look_for_news(data: str) -> NewsSource:
+    """Return the news that a value of `data` stands for; a `NewsFolder` unless it would have to be downloaded first.
+
+    Raises:
+        DataError: As `find_news`.
+    """
+    named = os.environ.get("AGNEWS_DATA_DIR")
     if data == "sample":
-        return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE)
-    if data == "hub":
-        path = _find_on_hub()
-        if path is None:
-            raise DataError(
-                f"AG News ({HUB_DATASET}) is not in the hub's cache and cannot be downloaded now; connect to the hub, or set "
-                "`data` to a folder of news or to sample, the bundled news."
-            )
-        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
-    return _find_folder(data)
+        return _SAMPLE
+    if data == "auto" and named:
+        return _find_folder(named, named_by=" (AGNEWS_DATA_DIR)")
+    if data not in ("auto", "hub"):
+        return _find_folder(data)
+    cached = find_in_hub_cache(HUB_DATASET, _HUB_FILES)
+    if cached is not None:
+        return NewsFolder(**vars(_HUB), path=cached)
+    return _HUB if hub_answers() else _replace_hub(data, HubError(*UNREACHABLE))
 
 
 def _find_folder(name: str, *, named_by: str = "") -> NewsFolder:
@@ -61,20 +83,13 @@ def _find_folder(name: str, *, named_by: str = "") -> NewsFolder:
             f"There is no news folder {name}{named_by}; give a folder that holds train.csv, .jsonl or .parquet."
         )
     path = path.resolve()
-    return NewsFolder(path, str(path), f"folder {path}")
+    return NewsFolder(data=str(path), source=f"folder {path}", path=path)
 
 
-def _find_default() -> NewsFolder:
-    named = os.environ.get("AGNEWS_DATA_DIR")
-    if named:
-        return _find_folder(named, named_by=" (AGNEWS_DATA_DIR)")
-    path = _find_on_hub()
-    if path is not None:
-        return NewsFolder(path, "hub", f"hub ({HUB_DATASET})")
-    why = "AG News could not be downloaded" if hub_answers() else "the hub, where AG News is, does not answer"
-    return NewsFolder(SAMPLE_DIR, "sample", SAMPLE_SOURCE, f"The news is the bundled sample, since {why}.")
-
-
-def _find_on_hub() -> Path | None:
-    cached = find_in_hub_cache(HUB_DATASET, repo_type="dataset")
-    return cached or download_snapshot(HUB_DATASET, repo_type="dataset", allow_patterns=["*.parquet"])
+def _replace_hub(data: str, error: HubError) -> NewsFolder:
+    missing = f"AG News ({HUB_DATASET}) is not in the hub's cache, and {error.reason}"
+    if data == "auto":
+        return replace(_SAMPLE, reason=f"The news is the bundled sample, since {missing}.")
+    raise DataError(
+        f"{missing}; {error.advice}, or set `data` to a folder of news or to sample, the bundled news."
+    ) from error

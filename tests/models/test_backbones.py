@@ -4,12 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import huggingface_hub
 import pytest
-from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
 from agnews_core.errors import CheckpointError, ConfigError
-from agnews_core.hub import find_in_hub_cache
+from agnews_core.hub import download_from_hub, find_in_hub_cache, hub_answers
 from agnews_core.models import backbones
 from agnews_core.models.backbones import (
     BUNDLED_BACKBONE,
@@ -26,29 +24,11 @@ from agnews_core.models.backbones import (
 
 
 @pytest.fixture
-def hub(monkeypatch):
-    """A hub that answers: what is in its cache and online by repository, and what was asked of it."""
-
-    class Hub:
-        def __init__(self):
-            self.asked = []
-            self.cached = {}
-            self.online = {}
-
-        def snapshot_download(self, repo_id, *, repo_type, local_files_only=False, allow_patterns=None):
-            self.asked.append((repo_id, repo_type, "cache" if local_files_only else "network"))
-            found = self.cached.get(repo_id) if local_files_only else self.online.get(repo_id)
-            if isinstance(found, Exception):
-                raise found
-            if found is None:
-                raise LocalEntryNotFoundError("not here")
-            return str(found)
-
-    fake = Hub()
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
-    for module in ("hub", "models.backbones"):
-        monkeypatch.setattr(f"agnews_core.{module}.hub_answers", lambda: True)
-    return fake
+def hub(local_hub, tiny_backbone):
+    """A hub that has the tiny backbone under three names."""
+    for name in ("FacebookAI/roberta-base", "some/model", "distilbert/distilroberta-base"):
+        local_hub.add(name, tiny_backbone)
+    return local_hub
 
 
 def write_model(folder: Path, config: object, *, weights: str = "model.safetensors") -> Path:
@@ -128,61 +108,78 @@ def test_auto_is_the_bundled_backbone_without_a_hub_and_says_why():
     assert choose_name("auto") == BUNDLED_BACKBONE
 
 
-def test_auto_is_roberta_base_where_its_weights_are_cached(hub, tiny_backbone):
-    hub.cached["FacebookAI/roberta-base"] = tiny_backbone
+def test_auto_is_roberta_base_where_the_hub_has_it(hub):
+    assert choose_name("auto") == "roberta-base"
+    found = load_backbone("auto")
+    assert (found.name, found.source) == ("roberta-base", "hub")
+    assert found.reason == "Backbone roberta-base, downloaded from the hub (FacebookAI/roberta-base)."
+
+
+def test_auto_is_roberta_base_where_its_weights_are_cached(hub):
+    folder = load_backbone("auto").folder
+    hub.stop()
+    hub_answers.forget()
     assert choose_name("auto") == "roberta-base"
     assert load_backbone("auto") == Backbone(
-        "roberta-base", tiny_backbone, "hub cache", "Backbone roberta-base, from the hub's cache on this machine."
+        "roberta-base", folder, "hub cache", "Backbone roberta-base, from the hub's cache on this machine."
     )
-    assert all(where == "cache" for _, _, where in hub.asked)
 
 
-def test_auto_is_roberta_base_where_the_hub_has_it(hub, tiny_backbone):
-    hub.online["FacebookAI/roberta-base"] = tiny_backbone
-    assert load_backbone("auto").reason == "Backbone roberta-base, downloaded from the hub (FacebookAI/roberta-base)."
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("Data processing error")])
-def test_auto_falls_back_and_says_so_when_a_download_breaks(hub, error):
-    hub.online["FacebookAI/roberta-base"] = error
+@pytest.mark.parametrize("kind", ["reset", "damaged", "500"])
+def test_auto_falls_back_and_says_so_when_a_download_breaks(hub, kind):
+    hub.fail(kind, "main" if kind == "500" else "model.safetensors")
     found = load_backbone("auto")
     assert found.source == "bundled"
-    assert found.reason.endswith("it could not be downloaded from the hub.")
+    reasons = {"reset": "its download broke off", "damaged": "what came of it is damaged"}
+    assert found.reason.endswith(f"cache, and {reasons.get(kind, 'the hub answers with error 500')}.")
 
 
 def test_weights_cached_under_the_old_name_of_roberta_base_are_found(hub, tiny_backbone):
-    hub.cached["roberta-base"] = tiny_backbone
+    hub.repos = {("model", "roberta-base"): hub.repos["model", "some/model"]}
+    download_from_hub("roberta-base", backbones.MODEL_FILES)
     assert load_backbone("roberta-base").source == "hub cache"
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_download_that_was_cut_off_does_not_count_as_cached(hub, tiny_backbone, tmp_path, missing):
-    part = Path(shutil.copytree(tiny_backbone, tmp_path / "part"))
-    (part / missing).unlink()
-    hub.cached["a/b"] = part
-    assert find_in_hub_cache("a/b") is None
+def test_a_download_that_was_cut_off_does_not_count_as_cached(hub, missing):
+    folder = load_backbone("some/model").folder
+    (folder / missing).unlink()
+    assert find_in_hub_cache("some/model", backbones.MODEL_FILES) is None
 
 
-def test_any_hub_id_is_downloaded(hub, tiny_backbone):
-    hub.online["some/model"] = tiny_backbone
+def test_every_file_of_a_tokenizer_is_downloaded(hub, tiny_backbone):
+    hub.add("some/model", tiny_backbone, **{"sentencepiece.bpe.model": b"x", "added_tokens.json": b"{}"})
+    names = {file.name for file in load_backbone("some/model").folder.iterdir()}
+    assert names >= {
+        "sentencepiece.bpe.model",
+        "added_tokens.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "config.json",
+    }
+
+
+def test_code_and_other_weights_are_not_downloaded(hub, tiny_backbone):
+    hub.add("some/model", tiny_backbone, **{"own.py": b"x", "pytorch_model.bin": b"x", "onnx/model.onnx": b"x"})
+    names = {file.name for file in load_backbone("some/model").folder.iterdir()}
+    assert names == {"tokenizer.json", "tokenizer_config.json", "model.safetensors", "config.json"}
+
+
+def test_any_hub_id_is_downloaded(hub):
     assert load_backbone("some/model").source == "hub"
-    assert hub.asked[-1] == ("some/model", "model", "network")
 
 
-def test_a_hub_id_on_offer_is_called_by_its_short_name(hub, tiny_backbone):
-    hub.cached["distilbert/distilroberta-base"] = tiny_backbone
+def test_a_hub_id_on_offer_is_called_by_its_short_name(hub):
     assert load_backbone("distilbert/distilroberta-base").name == "distilroberta-base"
 
 
 def test_a_model_the_hub_does_not_have_is_told_with_the_ways_out(hub):
-    import httpx
-
-    request = httpx.Request("GET", "http://hub")
-    hub.online["no/model"] = RepositoryNotFoundError("404", response=httpx.Response(404, request=request))
-    with pytest.raises(
-        CheckpointError, match=r"'no/model' is not a folder here, .* could not be downloaded from the hub;.*"
-    ):
-        load_backbone("no/model")
+    with pytest.raises(CheckpointError) as caught:
+        load_backbone("some/modle")
+    assert str(caught.value) == (
+        "Backbone 'some/modle' is not a folder here, not in the hub's cache, and the hub has nothing public of this name; "
+        "check the spelling, or run `hf auth login`, or give a folder that holds it, or take all-MiniLM-L6-v2, which is bundled."
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,9 +258,9 @@ def test_a_damaged_tokenizer_is_told(tmp_path, tiny_backbone, text):
 
 
 @pytest.mark.parametrize("name", KNOWN_CONFIGS)
-def test_a_named_backbones_configuration_needs_no_file(name, monkeypatch):
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: pytest.fail("asked the hub"))
+def test_a_named_backbones_configuration_needs_no_file(name, local_hub):
     assert load_backbone_config(name).model_type in SUPPORTED_MODEL_TYPES
+    assert local_hub.asked == []
 
 
 def test_every_named_backbone_has_a_hub_id():

@@ -1,16 +1,12 @@
 """Where news is found, and what is said when it cannot be had."""
 
-from pathlib import Path
-
-import huggingface_hub
 import pandas as pd
 import pytest
 
-from agnews_core import hub
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
-from agnews_core.news import sources as news_sources
-from agnews_core.news.sources import HUB_DATASET, find_news
+from agnews_core.hub import hub_answers
+from agnews_core.news.sources import HUB_DATASET, NewsFolder, find_news, look_for_news
 from agnews_core.news.splits import load_news
 
 
@@ -45,10 +41,13 @@ def test_a_folder_in_the_environment_that_is_not_there_is_told_with_the_variable
         find_news("auto")
 
 
+WITHOUT_HUB = "AG News (fancyzhx/ag_news) is not in the hub's cache, and the hub does not answer"
+
+
 def test_auto_is_the_sample_without_a_hub_and_says_why():
     folder = find_news("auto")
     assert folder.data == "sample"
-    assert folder.reason == "The news is the bundled sample, since the hub, where AG News is, does not answer."
+    assert folder.reason == f"The news is the bundled sample, since {WITHOUT_HUB}."
 
 
 def test_the_sample_found_by_auto_is_called_as_the_sample_asked_for():
@@ -56,55 +55,50 @@ def test_the_sample_found_by_auto_is_called_as_the_sample_asked_for():
 
 
 def test_the_hub_that_cannot_be_reached_is_told_with_the_ways_out():
-    with pytest.raises(
-        DataError,
-        match=r"AG News \(fancyzhx/ag_news\) is not in .* downloaded now; connect to the hub, or set `data` to a folder",
-    ):
+    with pytest.raises(DataError) as caught:
         find_news("hub")
+    assert str(caught.value) == (
+        f"{WITHOUT_HUB}; connect to the hub once, or set `data` to a folder of news or to sample, the bundled news."
+    )
 
 
 @pytest.fixture
-def hub_news(tmp_path, monkeypatch) -> Path:
-    """AG News as a snapshot of the hub has it; only the call to the hub is replaced."""
+def hub_news(local_hub, tmp_path):
+    """A hub with a small AG News in the files that the real one has."""
+    (tmp_path / "repo" / "data").mkdir(parents=True)
     for split, count in (("train", 80), ("test", 8)):
-        path = tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frame = pd.DataFrame(
-            {"text": [f"{split} {number}" for number in range(count)], "label": [0, 1, 2, 3] * (count // 4)}
-        )
-        frame.to_parquet(path)
-
-    def snapshot_download(repo_id, *, repo_type, local_files_only=False, allow_patterns=None):
-        assert (repo_id, repo_type) == (HUB_DATASET, "dataset")
-        if local_files_only:
-            raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
-        assert allow_patterns == ["*.parquet"]
-        return str(tmp_path / "hub")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for module in (hub, news_sources):
-        monkeypatch.setattr(module, "hub_answers", lambda: True)
-    return tmp_path / "hub"
+        texts = [f"{split} {number}" for number in range(count)]
+        frame = pd.DataFrame({"text": texts, "label": [0, 1, 2, 3] * (count // 4)})
+        frame.to_parquet(tmp_path / "repo" / "data" / f"{split}-00000-of-00001.parquet")
+    local_hub.add(HUB_DATASET, tmp_path / "repo", repo_type="dataset", **{"README.md": b"# AG News"})
+    return local_hub
 
 
 @pytest.mark.parametrize("name", ["auto", "hub"])
-def test_news_comes_from_the_hub_where_it_answers(hub_news, name):
+def test_news_comes_from_the_hub_where_it_answers_and_from_the_cache_afterwards(hub_news, name):
     news = load_news(TrainConfig(data=name))
-    assert (news.folder.path, news.folder.data) == (hub_news, "hub")
+    assert (news.folder.data, news.folder.reason) == ("hub", "")
     assert (news.counts.source, news.counts.n_read, news.counts.n_test) == ("hub (fancyzhx/ag_news)", 80, 8)
+    hub_news.stop()
+    hub_answers.forget()
+    assert find_news(name) == news.folder
 
 
-def test_a_download_of_news_that_was_cut_off_does_not_count_as_cached(hub_news, monkeypatch):
-    (hub_news / "data" / "test-00000-of-00001.parquet").unlink()
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(hub_news))
-    assert hub.find_in_hub_cache(HUB_DATASET, repo_type="dataset") is None
+@pytest.mark.parametrize("name", ["auto", "hub"])
+def test_a_look_at_what_news_there_would_be_downloads_nothing(hub_news, name):
+    found = look_for_news(name)
+    assert (found.data, found.source, found.reason) == ("hub", "hub (fancyzhx/ag_news)", "")
+    assert not isinstance(found, NewsFolder)
+    assert hub_news.asked == [("HEAD", "/")]
 
 
-def test_auto_says_when_the_hub_answers_but_the_news_cannot_be_downloaded(monkeypatch):
-    def snapshot_download(*args, local_files_only=False, **kwargs):
-        raise huggingface_hub.errors.LocalEntryNotFoundError("x") if local_files_only else OSError(28, "No space left")
+def test_a_download_of_news_that_was_cut_off_does_not_count_as_cached(hub_news):
+    (find_news("hub").path / "data" / "test-00000-of-00001.parquet").unlink()
+    assert not isinstance(look_for_news("hub"), NewsFolder)
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for module in (hub, news_sources):
-        monkeypatch.setattr(module, "hub_answers", lambda: True)
-    assert find_news("auto").reason == "The news is the bundled sample, since AG News could not be downloaded."
+
+def test_auto_says_when_the_hub_answers_but_the_news_cannot_be_downloaded(hub_news):
+    hub_news.fail("reset", ".parquet")
+    assert find_news("auto").reason == (
+        "The news is the bundled sample, since AG News (fancyzhx/ag_news) is not in the hub's cache, and its download broke off."
+    )
