@@ -14,7 +14,7 @@ from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
-from agnews_core.runs import Run, create_run, find_newest_run, find_run, find_runs_dir
+from agnews_core.runs import ACTIVE, Run, create_run, find_newest_run, find_run, find_runs_dir
 from agnews_core.training.result import TrainResult
 
 
@@ -76,15 +76,15 @@ def _find_unfinished(folder: Path, name: str | None) -> Run:
     """Find the run to resume.
 
     Raises:
-        ConfigError: It is finished, so that there is nothing to go on with.
+        RunError: There is none, or nothing to go on with.
     """
     run = (
         find_run(folder, name)
         if name
         else find_newest_run(folder, states=("interrupted", "stopped", "failed", "queued"))
     )
-    if run.read_status().state == "finished":
-        raise ConfigError(f"The run {run.name} is finished; start a new one.")
+    if run.read_status().state not in ACTIVE:
+        run.check_resumable()
     return run
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agnews_core.errors import AgNewsError
-from agnews_core.runs import ACTIVE, Run, now
+from agnews_core.runs import ACTIVE, Run
 
 NICENESS = 5  # the page answers first
 PACKAGE_PARENT = Path(__file__).parents[2]
@@ -56,12 +56,12 @@ def _record_death(run: Run, code: int) -> None:
             f"The training process was killed (signal {-code}), most often because memory ran out. Resume goes on from the "
             "last checkpoint; smaller batches need less memory."
         )
-        run.update_status(state="interrupted", reason=reason, ended_at=now())
+        run.end("interrupted", reason)
     else:
         reason = (
             f"The training process ended (status {code}) before it could say why; see output.txt in the run's folder."
         )
-        run.update_status(state="failed", reason=reason, ended_at=now())
+        run.end("failed", reason)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -18,10 +18,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from agnews_core.config import TrainConfig
-from agnews_core.errors import AgNewsError, RunError
+from agnews_core.errors import RunError
 from agnews_core.jobs.child import train_in_child
 from agnews_core.jobs.visitors import Visitor, check_owner, check_settings
-from agnews_core.runs import ACTIVE, RESUMABLE, Run, RunStatus, create_run, find_run, list_runs, now
+from agnews_core.runs import ACTIVE, Run, RunStatus, create_run, find_run, list_runs
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ class JobQueue:
         self._worker: threading.Thread | None = None
 
     def start_worker(self) -> None:
-        """Start the worker thread; a second call changes nothing."""
+        """Start the worker thread, if none is at work."""
         with self._lock:
-            if self._worker is None:
+            if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
                 self._worker.start()
 
@@ -84,9 +84,7 @@ class JobQueue:
         """
         run = self._find(name, by, action="resume")
         with self._lock:
-            state = run.read_status().state
-            if state not in RESUMABLE:
-                raise RunError(f"The run {name} is {state}; only an interrupted, stopped or failed run can be resumed.")
+            run.check_resumable()
             self._check_room(by)
             self._add(run, resume=True)
         return run
@@ -105,12 +103,14 @@ class JobQueue:
         run = self._find(name, by, action="stop")
         with self._lock:
             status = run.read_status()
-            if status.state == "queued" and (name in self._waiting or not self._is_taken(run)):
-                self._leave(run)
-                return run.update_status(state="stopped", reason="Stopped before its turn came.", ended_at=now())
-            if status.state in ACTIVE:
-                run.request_stop(keep=keep)
-            return status
+            if status.state not in ACTIVE:
+                return status
+            is_free = name in self._waiting or not self._is_taken(run)
+            waits = status.state == "queued" and is_free and not run.is_owned()
+            # Even where it seems to wait: another program may be about to train it, and obeys this when it does.
+            run.request_stop(keep=keep or waits)
+            self._leave(run)
+            return run.end("stopped", "Stopped before its turn came.") if waits else status
 
     def delete(self, name: str, *, by: Visitor) -> None:
         """Delete a run and all its files.
@@ -121,7 +121,7 @@ class JobQueue:
         run = self._find(name, by, action="delete")
         with self._lock:
             if run.read_status_or_damage().state in ACTIVE:
-                raise RunError(f"The run {name} is not at its end; stop it first.")
+                raise RunError(f"The run {name} is still queued or training; stop it first.")
             self._leave(run)
             run.delete()
 
@@ -154,12 +154,15 @@ class JobQueue:
         self._leave(run)  # another program may have trained it while it waited here
         place = self._hold_place(run)
         run.clear_stop()
+        if place is None:  # it was stopped from here, and goes on waiting for its turn in the other program's queue
+            run.update_status(state="queued", reason="", ended_at="", phase="preparing data")
+            return
         stamp = datetime.now(UTC).isoformat(timespec="microseconds")
         status = run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
         self._waiting[run.name] = _Job(run, status.owner, resume, place)
         self._added.notify()
 
-    def _hold_place(self, run: Run) -> FileLock:
+    def _hold_place(self, run: Run) -> FileLock | None:
         """Hold the run's place, anew or still: a training that has recorded its end takes a moment to be gone."""
         if self._taken is None or self._taken.run != run:
             return run.hold_place()
@@ -194,7 +197,7 @@ class JobQueue:
 
 
 def _wants_turn(run: Run) -> bool:
-    """Tell whether a run still waits: another program may have stopped, deleted or resumed it."""
+    """Return whether a run still waits: another program may have stopped, deleted or resumed it."""
     try:
         return run.read_status().state == "queued"
     except RunError:  # deleted
@@ -203,10 +206,9 @@ def _wants_turn(run: Run) -> bool:
 
 def _record_failure(run: Run) -> None:
     logger.exception("The worker could not train run %s.", run.name)
+    trace = traceback.format_exc()
     try:
-        (run.path / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if run.read_status().state in (*ACTIVE, "interrupted"):
-            reason = f"Training could not be started: {traceback.format_exc().splitlines()[-1][:300]}"
-            run.update_status(state="failed", reason=reason, ended_at=now())
-    except (OSError, AgNewsError):
+            run.end("failed", f"Training could not be started: {trace.splitlines()[-1][:300]}", trace=trace)
+    except Exception:  # still the worker's top: a run that is gone or damaged must not keep the others from their turns
         logger.exception("Nor could that be recorded in %s.", run.path)

@@ -1,9 +1,10 @@
 """One run's directory and what may be done with it, by the process that trains it and by those who watch."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,10 +15,12 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
-from agnews_core.runs.status import RunStatus, State
+from agnews_core.runs.status import RESUMABLE, RunStatus, State, now
 from agnews_core.whole_files import write_whole
 
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 5.0  # a reader may hold a lock for a moment
+RESERVE_BYTES = 256 * 1024
+SPARE_BYTES = 8 * 2**20  # for metrics, logs and the report
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,55 @@ class Run:
             return RunStatus(state="failed", reason=str(error))
 
     def has_model(self) -> bool:
-        """Tell whether the run is at its end and kept a model that can be used."""
-        is_there = (self.adapter_dir / ADAPTER_INFO).is_file()
-        return is_there and self.read_status_or_damage().state in ("finished", "stopped")
+        """Return whether a model that can be used is kept: it is put there whole, and stays until there is a newer one."""
+        return (self.adapter_dir / ADAPTER_INFO).is_file()
+
+    def can_resume(self, state: State) -> bool:
+        """Return whether there is something to go on with in this state; a discarded run has nothing."""
+        return state in RESUMABLE and not (state == "stopped" and self.read_stop() == "discard")
+
+    def check_resumable(self) -> None:
+        """Refuse to resume a run that is at a good end, not at its end, or discarded.
+
+        Raises:
+            RunError: It is; or status.json is damaged.
+        """
+        state = self.read_status().state
+        if self.can_resume(state):
+            return
+        if state == "stopped":
+            raise RunError(f"The run {self.name} was discarded, so that there is nothing to resume; start a new one.")
+        raise RunError(f"The run {self.name} is {state}; only an interrupted, stopped or failed run can be resumed.")
 
     def _find_interruption(self, state: State) -> str:
         """Say why a state that somebody should keep up is kept up by nobody, or return ""."""
         if state == "running" and not self.is_owned():
-            return "The program ended while this run was training."
+            return self.find_full_disk() or "The program ended while this run was training."
         queue_lock = self.path / "queue.lock"  # runs that never stood in a queue have none
         if state == "queued" and queue_lock.exists() and not is_locked(queue_lock) and not self.is_owned():
             return "The program ended before this run's turn came."
         return ""
+
+    def find_full_disk(self) -> str:
+        """Return a sentence about the disk that holds the run if it is full, else ""."""
+        is_full = shutil.disk_usage(self.path.parent).free < SPARE_BYTES
+        return f"The disk that holds {self.path.parent} is full; make room, then resume the run." if is_full else ""
+
+    def reserve(self) -> None:
+        """Set a little of the disk aside, so that a full one does not keep the run from recording how it ended."""
+        (self.path / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
+
+    def end(self, state: State, reason: str, *, trace: str = "") -> RunStatus:
+        """Record how the run ended and why, with the traceback of what nobody foresaw.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        (self.path / "reserve").unlink(missing_ok=True)
+        if trace:
+            (self.path / "traceback.txt").write_text(trace, encoding="utf-8", errors="backslashreplace")
+        readable = reason.encode(errors="backslashreplace").decode()
+        return self.update_status(state=state, reason=readable, ended_at=now(), phase="done")
 
     def update_status(self, **changes: Any) -> RunStatus:
         """Replace status.json whole with some fields changed."""
@@ -157,11 +197,11 @@ class Run:
         Raises:
             RunError: Another process is training it.
         """
-        lock = self._lock()
+        lock = FileLock(self.path / "owner.lock", is_singleton=False)
         try:
-            lock.acquire(timeout=LOCK_SECONDS)  # a reader may hold it for a moment
+            lock.acquire(timeout=LOCK_SECONDS)
         except Timeout as error:
-            raise RunError(f"The run {self.name} is being trained by another process.") from error
+            raise RunError(f"The run {self.name} is being trained by another process; stop it first.") from error
         except OSError as error:
             raise RunError(f"The run {self.name} cannot be held: {error.strerror}.") from error
         try:
@@ -173,21 +213,16 @@ class Run:
         """Tell whether some process is training this run now."""
         return is_locked(self.path / "owner.lock")
 
-    def hold_place(self) -> FileLock:
+    def hold_place(self) -> FileLock | None:
         """Hold the run's place in this process's queue until the lock is released, or the process ends.
 
-        Raises:
-            RunError: It waits in another program's queue.
+        Returns:
+            The lock, or None if another program's queue holds the run's place.
         """
         lock = FileLock(self.path / "queue.lock", is_singleton=False, thread_local=False)
-        try:
+        with suppress(Timeout):
             lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout as error:
-            raise RunError(f"The run {self.name} waits in another program's queue.") from error
-        return lock
-
-    def _lock(self) -> FileLock:
-        return FileLock(self.path / "owner.lock", is_singleton=False)
+        return lock if lock.is_locked else None
 
     def delete(self) -> None:
         """Remove the run's directory.
@@ -195,16 +230,11 @@ class Run:
         Raises:
             RunError: It is being trained, or its files may not be removed.
         """
-        lock = self._lock()
-        try:
-            lock.acquire(blocking=False)
-            shutil.rmtree(self.path)  # while it is held, so that nobody begins to train it meanwhile
-        except Timeout as error:
-            raise RunError(f"The run {self.name} is being trained; stop it first.") from error
-        except OSError as error:
-            raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error
-        finally:
-            lock.release()
+        with self.own():  # so that nobody begins to train it meanwhile
+            try:
+                shutil.rmtree(self.path)
+            except OSError as error:
+                raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error
 
 
 def _parse_row(line: str) -> dict[str, Any] | None:

@@ -16,7 +16,8 @@ from agnews_core.models.plan import Plan
 from agnews_core.news.splits import DataCounts, load_news
 from agnews_core.news.tokens import tokenize
 from agnews_core.runs import Run
-from agnews_core.training.records import SPARE_BYTES, enter, note
+from agnews_core.runs.run import SPARE_BYTES
+from agnews_core.training.records import enter, note
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ Synchronous and without threads; who wants a run in the background uses `jobs`. 
 directory and for nothing else.
 """
 
+import traceback
+
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.evaluation.files import forget_evaluated
 from agnews_core.runs import Run
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.endings import finish
 from agnews_core.training.parts import load_parts
-from agnews_core.training.records import begin, end, enter, explain, log_to, note, write_traceback
+from agnews_core.training.records import begin, end, enter, explain, log_to, note
 from agnews_core.training.result import TrainResult
 from agnews_core.training.trainer import build_trainer
 
@@ -41,8 +43,8 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
         RunError: The run failed; status.json has the reason, traceback.txt the place.
     """
     with log_to(run.path / "log.txt"):
-        begin(run)
         try:
+            begin(run)
             return _train(run, resume=resume)
         except StoppedEarlyError as error:
             end(run, "stopped", str(error))
@@ -56,8 +58,7 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
         except Exception as error:
             # Whatever it is, the run has failed, and those who watch it learn of it only from its directory.
             reason = explain(error, run)
-            write_traceback(run)
-            end(run, "failed", reason)
+            end(run, "failed", reason, trace=traceback.format_exc())
             raise RunError(reason) from error
 
 

@@ -1,8 +1,6 @@
 """What a training writes of itself into its run's directory beside the figures: phase, notes, log, and how it ended."""
 
 import logging
-import shutil
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,12 +14,11 @@ from agnews_core.runs import Phase, Run, State, now
 
 logger = logging.getLogger(__name__)
 
-SPARE_BYTES = 8 * 2**20  # for metrics, logs and the report
-
 
 def begin(run: Run) -> None:
     """Record that a training begins, in place of what an earlier one ended with."""
     (run.path / "traceback.txt").unlink(missing_ok=True)
+    run.reserve()
     run.update_status(
         state="running",
         started_at=now(),
@@ -60,31 +57,23 @@ def note(run: Run, text: str) -> None:
         run.add_note(text)
 
 
-def end(run: Run, state: State, reason: str) -> None:
+def end(run: Run, state: State, reason: str, *, trace: str = "") -> None:
     """Record how a training ended, and why."""
     logger.log(logging.ERROR if state == "failed" else logging.INFO, "run %s %s. %s", run.name, state, reason)
     try:
-        run.update_status(state=state, reason=reason, ended_at=now(), phase="done")
-    except OSError as error:  # a full disk is a likely reason to be here; the run then reads as interrupted
-        logger.error("status.json could not be written: %s", error)
+        run.end(state, reason, trace=trace)
+    except OSError as error:  # nothing more can be done; the run then reads as interrupted
+        logger.error("The end of run %s could not be recorded: %s", run.name, error)
 
 
 def explain(error: Exception, run: Run) -> str:
     """Return what went wrong in a sentence, with the way out where it is known."""
     # safetensors, torch and Python each report a full disk in their own way.
-    if shutil.disk_usage(run.path).free < SPARE_BYTES:
-        return f"The disk that holds {run.path.parent} is full; make room, then resume the run."
+    if full := run.find_full_disk():
+        return full
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "There was not enough memory; use a smaller batch, a shorter max_length or a smaller backbone."
     return f"Training failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
-
-
-def write_traceback(run: Run) -> None:
-    """Keep where the error that is being handled came from."""
-    try:
-        (run.path / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-    except OSError as error:
-        logger.error("traceback.txt could not be written: %s", error)
 
 
 @contextmanager
