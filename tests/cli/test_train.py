@@ -76,7 +76,9 @@ def test_a_runs_folder_that_is_a_file_is_refused(capsys, tiny_settings, tmp_path
 
 def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, trained_run, tmp_path):
     where = ["--runs-dir", trained_run.path.parent]
-    assert "is finished; start a new one" in fails(capsys, "train", "--resume", "trained", *where)
+    assert "only an interrupted, stopped or failed run can be resumed" in fails(
+        capsys, "train", "--resume", "trained", *where
+    )
     shutil.copytree(trained_run.path, tmp_path / "open")
     status = json.loads((tmp_path / "open" / "status.json").read_text())
     (tmp_path / "open" / "status.json").write_text(json.dumps({**status, "state": "stopped"}))
@@ -94,7 +96,7 @@ def test_resuming_a_run_that_another_process_holds_is_refused_and_leaves_its_sto
     run.request_stop()
     with run.own():
         said = fails(capsys, "train", "--resume", "held", "--runs-dir", tmp_path)
-    assert said == "Error: The run held is being trained by another process."
+    assert said == "Error: The run held is being trained by another process; stop it first."
     assert run.read_stop() == "keep"
 
 

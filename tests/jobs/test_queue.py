@@ -165,7 +165,7 @@ def test_only_a_run_that_came_to_no_good_end_is_resumed(queue, training):
 
 def test_a_run_is_deleted_only_at_its_end(queue, training):
     run = queue.start(build_config(), name="a", by=HOST)
-    with pytest.raises(RunError, match="The run a is not at its end; stop it first"):
+    with pytest.raises(RunError, match="The run a is still queued or training; stop it first"):
         queue.delete("a", by=HOST)
     training.end.set()
     wait_until(lambda: state(run) == "finished")
@@ -209,6 +209,64 @@ def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_p
     assert state(broken) == "failed"
     assert broken.read_status().reason == "Training could not be started: OSError: no such program"
     assert "Traceback" in (broken.path / "traceback.txt").read_text()
+
+
+def test_what_cannot_be_written_of_a_failure_does_not_end_the_worker(tmp_path):
+    def damage_and_break(run, *, resume):
+        if run.name == "a":
+            (run.path / "status.json").write_text('{"state": "queued", "notes": 5}')
+            raise OSError("no such program")
+        run.update_status(state="finished")
+
+    queue = JobQueue(tmp_path, train=damage_and_break)
+    queue.start_worker()
+    queue.start(build_config(), name="a", by=HOST)
+    fine = queue.start(build_config(), name="b", by=HOST)
+    wait_until(lambda: state(fine) == "finished")
+
+
+def test_a_reason_that_is_no_text_is_recorded_all_the_same(tmp_path):
+    def fail(run, *, resume):
+        raise OSError("no program in /caf\udce9")
+
+    queue = JobQueue(tmp_path, train=fail)
+    queue.start_worker()
+    run = queue.start(build_config(), by=HOST)
+    wait_until(lambda: state(run) == "failed")
+    assert run.read_status().reason == "Training could not be started: OSError: no program in /caf\\udce9"
+
+
+def test_a_worker_that_has_died_is_started_anew(tmp_path, training):
+    queue = JobQueue(tmp_path, train=training)
+    queue._worker = threading.Thread(target=int)
+    queue._worker.start()
+    queue._worker.join()
+    queue.start_worker()
+    run = queue.start(build_config(), by=HOST)
+    wait_until(lambda: state(run) == "running")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_discarded_run_is_not_resumed_and_one_that_was_kept_is(queue, training, keep):
+    run = queue.start(build_config(), name="a", by=HOST)
+    wait_until(lambda: state(run) == "running")
+    queue.stop("a", keep=keep, by=HOST)
+    wait_until(lambda: state(run) == "stopped")
+    assert run.can_resume("stopped") is keep
+    if keep:
+        queue.resume("a", by=HOST)
+        return
+    with pytest.raises(RunError, match="The run a was discarded, so that there is nothing to resume; start a new one"):
+        queue.resume("a", by=HOST)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_run_that_is_stopped_before_its_turn_can_be_resumed_whatever_was_to_become_of_its_model(tmp_path, keep):
+    queue = JobQueue(tmp_path)  # no worker: it waits
+    run = queue.start(build_config(), name="a", by=HOST)
+    queue.stop("a", keep=keep, by=HOST)
+    assert queue.resume("a", by=HOST) == run
+    assert state(run) == "queued"
 
 
 def test_a_queued_run_whose_program_has_ended_reads_as_interrupted_and_can_be_resumed(tmp_path):

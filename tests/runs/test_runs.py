@@ -1,11 +1,13 @@
 """Runs: a directory that tells the truth whatever happens to the process that writes it."""
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +15,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.runs import (
     RunStatus,
+    State,
     check_name,
     create_run,
     find_newest_run,
@@ -215,20 +218,35 @@ def test_a_run_of_a_killed_process_can_be_owned_again(run, owner):
 
 def test_a_run_cannot_be_owned_twice(run, owner, monkeypatch):
     monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
-    with pytest.raises(RunError, match=r"The run first is being trained by another process\."), run.own():
+    with (
+        pytest.raises(RunError, match=r"The run first is being trained by another process; stop it first\."),
+        run.own(),
+    ):
         pytest.fail("owned twice")
 
 
-def test_a_run_that_is_trained_cannot_be_deleted(run, owner):
-    with pytest.raises(RunError, match=r"The run first is being trained; stop it first\."):
+def test_a_run_that_is_trained_cannot_be_deleted(run, owner, monkeypatch):
+    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
+    with pytest.raises(RunError, match=r"The run first is being trained by another process; stop it first\."):
         run.delete()
     assert run.read_status().state == "running"
 
 
-def test_a_run_that_this_process_trains_cannot_be_deleted(run):
+def test_a_run_that_this_process_trains_cannot_be_deleted(run, monkeypatch):
+    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
     with run.own(), pytest.raises(RunError, match="stop it first"):
         run.delete()
     assert run.path.is_dir()
+
+
+def test_a_run_is_deleted_though_somebody_looks_at_its_lock_just_then(run):
+    with run.own():
+        pass
+    with (run.path / "owner.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        run.delete()
+    assert not run.exists()
 
 
 def test_a_run_is_deleted_with_all_its_files(run):
@@ -377,14 +395,11 @@ def test_no_run_in_a_state_is_told(tmp_path):
         find_newest_run(tmp_path, states=("finished",))
 
 
-def test_a_run_has_a_model_once_it_is_at_its_end_and_kept_one(tmp_path):
-    run = create_run(tmp_path, TrainConfig())
-    run.adapter_dir.mkdir()
-    (run.adapter_dir / "agnews.json").write_text("{}")
-    found = {}
-    for state in ("queued", "failed", "stopped", "finished"):
-        run.update_status(state=state)
-        found[state] = run.has_model()
-    assert found == {"queued": False, "failed": False, "stopped": True, "finished": True}
-    (run.adapter_dir / "agnews.json").unlink()
+@pytest.mark.parametrize("state", get_args(State))
+def test_a_model_that_was_kept_stays_whatever_becomes_of_its_run(run, state):
+    run.update_status(state=state)
     assert not run.has_model()
+    run.adapter_dir.mkdir()
+    assert not run.has_model()
+    (run.adapter_dir / "agnews.json").write_text("{}")
+    assert run.has_model()
