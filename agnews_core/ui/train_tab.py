@@ -12,7 +12,7 @@ import gradio as gr
 from agnews_core.errors import RunError
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.publishing.bundle import write_model_zip
-from agnews_core.runs import ACTIVE, RESUMABLE, find_run, list_runs
+from agnews_core.runs import ACTIVE, find_run, list_runs
 from agnews_core.runs.overview import find_active, find_place, find_shown_run, summarize_runs
 from agnews_core.runs.presets import describe_settings
 from agnews_core.runs.snapshot import Snapshot, compute_progress, read_log_tail, take_snapshot
@@ -107,7 +107,7 @@ def _show_status(queue: JobQueue, view: TrainView, snapshot: Snapshot) -> Update
     return {
         view.status: format_status(snapshot, compute_progress(snapshot), ahead=ahead),
         view.stop: gr.Button(interactive=state in ACTIVE),
-        view.resume: gr.Button(interactive=state in RESUMABLE),
+        view.resume: gr.Button(interactive=snapshot.run.can_resume(state)),
         view.delete: gr.Button(interactive=state not in ACTIVE),
         view.download: gr.Button(interactive=snapshot.run.has_model()),
     }

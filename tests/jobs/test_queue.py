@@ -211,20 +211,6 @@ def test_a_training_that_breaks_is_recorded_and_the_next_run_gets_its_turn(tmp_p
     assert "Traceback" in (broken.path / "traceback.txt").read_text()
 
 
-def test_what_cannot_be_written_of_a_failure_does_not_end_the_worker(tmp_path):
-    def damage_and_break(run, *, resume):
-        if run.name == "a":
-            (run.path / "status.json").write_text('{"state": "queued", "notes": 5}')
-            raise OSError("no such program")
-        run.update_status(state="finished")
-
-    queue = JobQueue(tmp_path, train=damage_and_break)
-    queue.start_worker()
-    queue.start(build_config(), name="a", by=HOST)
-    fine = queue.start(build_config(), name="b", by=HOST)
-    wait_until(lambda: state(fine) == "finished")
-
-
 def test_a_reason_that_is_no_text_is_recorded_all_the_same(tmp_path):
     def fail(run, *, resume):
         raise OSError("no program in /caf\udce9")
