@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from agnews_core.errors import ConfigError
+from agnews_core.errors import ConfigError, quote
+from agnews_core.whole_files import read_regular
 
 MAX_R = 1024
+MAX_LAYERS = 64
+MAX_COUNT = 10_000_000  # of texts or steps: a hundred times AG News, and months of training
+COUNT = {"gt": 0, "le": MAX_COUNT}
+MAX_SETTINGS_BYTES = 100_000  # YAML is read in Python, 70 kB of it a second
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def parse_layer_ranks(value: object) -> object:
@@ -33,7 +39,7 @@ def parse_layer_ranks(value: object) -> object:
     if not isinstance(value, str):
         return value
     ranks: dict[int, int] = {}
-    for part in value.split(","):
+    for part in value.split(",", MAX_LAYERS):
         layer, _, rank = part.strip().partition(":")
         try:
             key, r = int(layer), int(rank)
@@ -50,10 +56,23 @@ def parse_names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def check_printable(value: str) -> str:
+    """Refuse control characters, which no name has.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if _CONTROL.search(value):
+        raise ValueError("must be a name in one line, without control characters")
+    return value
+
+
+Layer = Annotated[int, Field(ge=-MAX_LAYERS, lt=MAX_LAYERS)]
 Rank = Annotated[int, Field(ge=0, le=MAX_R)]
-LayerRanks = Annotated[dict[int, Rank], BeforeValidator(parse_layer_ranks)]
+LayerRanks = Annotated[dict[Layer, Rank], Field(max_length=MAX_LAYERS), BeforeValidator(parse_layer_ranks)]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_length=64)]
-ModuleNames = Annotated[tuple[ModuleName, ...], BeforeValidator(parse_names), Field(min_length=1, max_length=16)]
+ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 
 
@@ -67,11 +86,8 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
-    backbone: str = _field(
-        "auto",
-        "Model",
-        "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id.",
-        min_length=1,
+    backbone: Name = _field(
+        "auto", "Model", "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id."
     )
     layer_ranks: LayerRanks = _field(
         {-4: 16, -3: 24, -2: 32, -1: 32},
@@ -93,18 +109,20 @@ class TrainConfig(BaseModel):
     )
     lora_dropout: float = _field(0.05, "LoRA", "Share of LoRA inputs dropped while training.", ge=0, lt=1)
     max_trainable_parameters: int | None = _field(
-        None, "LoRA", "Refuse a model with more trainable parameters than this (the competition's rule: 1000000).", gt=0
+        None,
+        "LoRA",
+        "Refuse a model with more trainable parameters than this (the competition's rule: 1000000).",
+        gt=0,
+        le=10**10,
     )
 
-    data: str = _field(
-        "auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.", min_length=1
-    )
-    max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", gt=0)
-    max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", gt=0)
+    data: Name = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.")
+    max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", **COUNT)
+    max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", **COUNT)
     max_length: int = _field(128, "Data", "Tokens of a text that are read; the rest is cut off.", ge=8, le=512)
 
-    num_train_epochs: float = _field(3.0, "Training", "How often each training text is seen.", gt=0, le=1000)
-    max_steps: int | None = _field(None, "Training", "Stop after this many steps, whatever the epochs say.", gt=0)
+    num_train_epochs: float = _field(3.0, "Training", "Passes over the training texts.", gt=0, le=1000)
+    max_steps: int | None = _field(None, "Training", "Stop after this many steps, whatever the epochs say.", **COUNT)
     learning_rate: float = _field(
         7e-4, "Training", "How large the steps are; lower it when the loss jumps.", gt=0, le=1
     )
@@ -112,28 +130,42 @@ class TrainConfig(BaseModel):
         "linear", "Training", "How the learning rate falls during training."
     )
     warmup_steps: float = _field(
-        0.05, "Training", "Steps during which the learning rate rises; below 1 it is a share of all steps.", ge=0
+        0.05,
+        "Training",
+        "Steps during which the learning rate rises; below 1 it is a share of all steps.",
+        ge=0,
+        le=MAX_COUNT,
     )
     per_device_train_batch_size: int = _field(32, "Training", "Texts in a training batch.", ge=1, le=4096)
     per_device_eval_batch_size: int = _field(64, "Training", "Texts in an evaluation batch.", ge=1, le=4096)
-    gradient_accumulation_steps: int = _field(1, "Training", "Batches added up before each step.", ge=1, le=4096)
+    gradient_accumulation_steps: int = _field(1, "Training", "Batches to accumulate before each update.", ge=1, le=4096)
     optim: Literal["adamw_torch", "adamw_bnb_8bit"] = _field(
         "adamw_torch", "Training", "Optimizer; adamw_bnb_8bit needs CUDA and bitsandbytes."
     )
-    weight_decay: float = _field(0.01, "Training", "Pull of the weights towards zero.", ge=0, le=1)
-    max_grad_norm: float = _field(1.0, "Training", "Gradients longer than this are shortened; 0 switches it off.", ge=0)
+    weight_decay: float = _field(0.01, "Training", "Weight decay strength.", ge=0, le=1)
+    max_grad_norm: float = _field(
+        1.0, "Training", "Clip the gradient norm to this; 0 turns clipping off.", ge=0, le=1_000_000
+    )
     label_smoothing_factor: float = _field(0.0, "Training", "Share of each label spread over all classes.", ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
-        "auto", "Training", "Number format of the sums; auto takes the fastest sound one on this machine."
+        "auto", "Training", "Floating-point precision; auto picks the fastest that is safe here."
     )
     seed: int = _field(42, "Training", "Same seed, same machine: same split, same numbers.", ge=0, lt=2**32)
 
     eval_steps: float = _field(
-        0.1, "Watching", "Steps between evaluations (and checkpoints); below 1 it is a share of all steps.", gt=0
+        0.1,
+        "Watching",
+        "Steps between evaluations (and checkpoints); below 1 it is a share of all steps.",
+        gt=0,
+        le=MAX_COUNT,
     )
-    logging_steps: int = _field(1, "Watching", "Steps between recorded losses.", ge=1)
+    logging_steps: int = _field(1, "Watching", "Steps between recorded losses.", **COUNT)
     early_stopping_patience: int = _field(
-        5, "Watching", "Stop after this many evaluations without a better accuracy; 0 switches it off.", ge=0
+        5,
+        "Watching",
+        "Stop after this many evaluations without a better accuracy; 0 turns this off.",
+        ge=0,
+        le=MAX_COUNT,
     )
     report_to: Literal["none", "tensorboard", "trackio"] = _field(
         "none", "Watching", "Also log for TensorBoard or trackio, in the run's folder."
@@ -189,12 +221,12 @@ def build_config(values: Mapping[str, Any] | None = None, *, preset: str = "seed
     """
     if preset not in PRESETS:
         raise ConfigError(
-            f"There is no preset {preset!r}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}."
+            f"There is no preset {quote(preset)}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}."
         )
     values = values or {}
     for key in values:
         if key not in TrainConfig.model_fields:
-            raise ConfigError(f"There is no setting {key!r}{_near(key, TrainConfig.model_fields)}.")
+            raise ConfigError(f"There is no setting {quote(key)}{_near(key, TrainConfig.model_fields)}.")
     try:
         return TrainConfig(**{**PRESETS[preset], **values})
     except ValidationError as error:
@@ -208,7 +240,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read or is not a mapping of settings.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, at_most_bytes=MAX_SETTINGS_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from error
@@ -254,8 +286,14 @@ def write_settings(config: TrainConfig, path: Path) -> None:
         raise ConfigError(f"The settings file {path} cannot be written: {error.strerror}.") from error
 
 
+_WANTED = {
+    "string_pattern_mismatch": "must be names such as query or output.dense",
+    "int_parsing_size": "must be a shorter number",
+}
+
+
 def _near(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word.replace("-", "_"), list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word[:80].replace("-", "_"), list(known), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
@@ -263,11 +301,10 @@ def _describe(error: ValidationError) -> str:
     """Put the first thing pydantic found into one sentence: setting, what was wanted, what came."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    wanted = re.sub(", (unable to|got a number) .*", "", first["msg"].removeprefix("Value error, "))
-    wanted = re.sub("^(Input|String) should", "must", wanted)
-    if first["type"] == "string_pattern_mismatch":
-        wanted = "must be names such as query or output.dense"
+    wanted = re.sub("(, (unable to|got a number) | after validation).*", "", first["msg"].removeprefix("Value error, "))
+    wanted = re.sub("^(Input|String|Dictionary|Tuple|Value) should", "must", wanted)
+    wanted = _WANTED.get(first["type"], wanted)
     if not name:
         return f"{wanted}."
     where = f"`{name}`" + (f" of layer {first['loc'][1]}" if name == "layer_ranks" and len(first["loc"]) > 1 else "")
-    return f"{where} {wanted}, got {str(first['input'])[:80]!r}."
+    return f"{where} {wanted}, got {quote(first['input'])}."

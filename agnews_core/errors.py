@@ -54,3 +54,13 @@ class RunError(AgNewsError):
 
 class StoppedEarlyError(RunError):
     """A run was asked to stop before there was anything to keep."""
+
+
+def quote(value: object) -> str:
+    r"""Return a value of a stranger's as it may stand in a message: quoted, printable and not too long.
+
+    >>> print(quote("a\nb"), len(quote("x" * 10**6)))
+    'a\nb' 82
+    """
+    text = value if isinstance(value, str) else str(value)
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

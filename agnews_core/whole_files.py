@@ -1,6 +1,8 @@
-"""Writes files so that whoever reads them, and a kill at any moment, finds them whole."""
+"""Files written so that whoever reads them, and a kill at any moment, finds them whole; and read only where they end."""
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +26,23 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_regular(path: Path, *, at_most_bytes: int) -> bytes:
+    """Return what a file holds, of which a stranger may have made something else: a pipe, a device, far too much.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or is larger.
+    """
+    # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+    with os.fdopen(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    ) as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if found.st_size > at_most_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {at_most_bytes:,} bytes", str(path))
+        return file.read(at_most_bytes)

@@ -1,13 +1,15 @@
 """Settings: what is accepted, what is refused and how that is said, and files of settings."""
 
 import json
+import os
 import typing
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from agnews_core.config import PRESETS, TrainConfig, build_config, parse_layer_ranks, read_settings, write_settings
-from agnews_core.errors import AgNewsError, ConfigError
+from agnews_core.errors import AgNewsError, ConfigError, quote
 
 
 def read(tmp_path, text, name="settings.yaml"):
@@ -80,6 +82,13 @@ def test_target_modules_are_read_from_text():
         ({"layer_ranks": "8:100000"}, "`layer_ranks` of layer 8 must be less than or equal to 1024, got '100000'."),
         ({"layer_ranks": "8:-1"}, "`layer_ranks` of layer 8 must be greater than or equal to 0, got '-1'."),
         ({"layer_ranks": "8"}, "`layer_ranks` must be written as layer:rank, for example 8:16,9:24,10:32,11:32, got '8'."),
+        ({"layer_ranks": "64:4"}, "`layer_ranks` of layer 64 must be less than 64, got '64'."),
+        ({"max_steps": 10**20}, "`max_steps` must be less than or equal to 10000000, got '100000000000000000000'."),
+        ({"max_steps": "9" * 5000}, f"`max_steps` must be a shorter number, got '{'9' * 77}...'."),
+        ({"backbone": "x" * 10**6}, f"`backbone` must have at most 256 characters, got '{'x' * 77}...'."),
+        ({"data": "a\nb"}, "`data` must be a name in one line, without control characters, got 'a\\nb'."),
+        ({"data": "\ud800"}, "`data` must be a valid string, got '\\ud800'."),
+        ({"target_modules": "a," * 16 + "a"}, f"`target_modules` must have at most 16 items, got {quote(('a',) * 17)}."),
         ({"layer_ranks": "8:4,8:5"}, "`layer_ranks` must name each layer once (layer 8 is there twice), got '8:4,8:5'."),
     ],
 )  # fmt: skip
@@ -87,6 +96,46 @@ def test_a_bad_value_is_told_with_the_setting_what_was_wanted_and_what_came(valu
     with pytest.raises(ConfigError) as caught:
         build_config(values)
     assert str(caught.value) == message
+
+
+def test_more_ranks_than_any_backbone_has_layers_are_refused():
+    with pytest.raises(ConfigError, match=r"^`layer_ranks` must have at most 64 items, got '{-64: 1, .*\.\.\.'\.$"):
+        build_config({"layer_ranks": dict.fromkeys(range(-64, 64), 1)})
+
+
+def list_bounds(schema: dict) -> dict[str, set[str]]:
+    """Return the kinds of values in a field's schema, each with the names of its bounds."""
+    if "anyOf" in schema:
+        return {kind: bounds for one in schema["anyOf"] for kind, bounds in list_bounds(one).items()}
+    inner = [part for name in ("items", "additionalProperties") if isinstance(part := schema.get(name), dict)]
+    return {
+        schema["type"]: schema.keys(),
+        **{kind: names for part in inner for kind, names in list_bounds(part).items()},
+    }
+
+
+BOUNDS = {
+    "integer": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],
+    "number": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],
+    "string": [{"maxLength", "enum"}],
+    "array": [{"maxItems"}],
+    "object": [{"maxProperties"}],
+    "null": [],
+}
+
+
+@pytest.mark.parametrize("name", TrainConfig.model_fields)
+def test_every_setting_has_bounds(name):
+    for kind, names in list_bounds(TrainConfig.model_json_schema()["properties"][name]).items():
+        for either in BOUNDS[kind]:
+            assert either & set(names), f"{name}: a {kind} without any of {either}"
+
+
+def test_a_name_of_a_preset_or_a_setting_is_not_repeated_at_length():
+    for call in (lambda: build_config(preset="x" * 10**6), lambda: build_config({"x" * 10**6: 1})):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert len(str(caught.value)) < 200
 
 
 def test_a_config_error_is_both_ours_and_a_value_error():
@@ -176,6 +225,15 @@ def test_a_tag_in_yaml_constructs_nothing(tmp_path):
     with pytest.raises(ConfigError, match="`seed` must be a valid integer"):
         read(tmp_path, f"seed: !!python/object/apply:os.mkdir ['{marker}']")
     assert not marker.exists()
+
+
+def test_a_settings_file_that_is_too_long_or_no_regular_file_is_not_read(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot be read: it has more than 100,000 bytes\.$"):
+        read(tmp_path, "# " + "x" * 100_000)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match=r"cannot be read: it is not a regular file\.$"):
+            read_settings(path)
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from agnews_core.config import TrainConfig
-from agnews_core.errors import ConfigError, RunError
+from agnews_core.errors import ConfigError, RunError, quote
 from agnews_core.models.backbones import KNOWN_CONFIGS
 from agnews_core.runs import Run
 
@@ -56,8 +56,8 @@ def check_settings(config: TrainConfig, by: Visitor) -> None:
     for name, value, offered in (("backbone", config.backbone, OPEN_BACKBONES), ("data", config.data, OPEN_NEWS)):
         if value not in offered:
             raise ConfigError(
-                f"`{name}` {value!r} is not on offer on a page that everybody can open; choose one of {', '.join(offered)}, or "
-                "start the program on your own machine."
+                f"`{name}` {quote(value)} is not on offer on a page that everybody can open; choose one of "
+                f"{', '.join(offered)}, or start the program on your own machine."
             )
     for count, most, what, way_out in _count_work(config):
         if count > most:

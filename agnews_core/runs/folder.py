@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agnews_core.config import TrainConfig
-from agnews_core.errors import RunError
+from agnews_core.errors import RunError, quote
 from agnews_core.runs.run import Run
 from agnews_core.runs.status import RunStatus, State, now
 from agnews_core.whole_files import write_whole
@@ -55,9 +55,9 @@ def check_name(name: str | None) -> None:
     Raises:
         RunError: It is not 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
     """
-    if name is not None and not _NAME.fullmatch(name):
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise RunError(
-            f"{name!r} cannot name a run; use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit."
+            f"{quote(name)} cannot name a run; use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit."
         )
 
 

@@ -5,8 +5,12 @@ setting, and its inputs are the browser's own, so that keyboard and screen reade
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
+
+from agnews_core.config import MAX_LAYERS
+from agnews_core.errors import ConfigError, quote
 
 _TEMPLATE = """
 <fieldset class="ranks"><legend>LoRA rank of each layer</legend>
@@ -57,12 +61,17 @@ def list_ranks(layer_ranks: dict[int, int]) -> list[int]:
     return [layer_ranks.get(layer, 0) for layer in range(min(layer_ranks), 0)]
 
 
-def read_ranks(ranks: Sequence[int]) -> dict[int, int]:
+def read_ranks(ranks: Any) -> dict[int, int]:
     """Turn the control's list into {layer: rank}, counted from the top as presets do, frozen layers left out.
+
+    Raises:
+        ConfigError: It is no such list, as a program may send.
 
     >>> read_ranks([0, 0, 16, 32])
     {-2: 16, -1: 32}
     """
+    if not isinstance(ranks, list) or len(ranks) > MAX_LAYERS:
+        raise ConfigError(f"`layer_ranks` must be a list of at most {MAX_LAYERS} ranks, got {quote(ranks)}.")
     return {layer - len(ranks): rank for layer, rank in enumerate(ranks) if rank}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from agnews_core.errors import DataError
+from agnews_core.errors import DataError, quote
 
 Missing: TypeAlias = Literal["refuse", "empty"]
 
@@ -89,7 +89,7 @@ def choose_texts(columns: Sequence[Column], *, column: str | None, missing: Miss
         chosen = [one for one in columns if one.name == column]
         if len(chosen) != 1:
             raise DataError(
-                f"There is {'more than one' if chosen else 'no'} column {column!r} in this file; {_list(columns)}"
+                f"There is {'more than one' if chosen else 'no'} column {quote(column)} in this file; {_list(columns)}"
             )
         return Texts(read_column(chosen[0], missing=missing, budget=budget), column)
     named = _named(columns, "text")
@@ -215,11 +215,6 @@ def _list(columns: Sequence[Column]) -> str:
     names = [quote(column.name) for column in columns[:MAX_COLUMNS_SHOWN]]
     more = len(columns) - len(names)
     return f"it has {', '.join(names) or 'no columns'}{f' and {more:,} more' if more else ''}."
-
-
-def quote(name: str) -> str:
-    """Return a name from a file as it may stand in a message: quoted, printable and not too long."""
-    return repr(name if len(name) <= 60 else name[:57] + "...")
 
 
 def _name_rows(rows: list[int]) -> str:

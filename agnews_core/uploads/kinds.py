@@ -7,7 +7,7 @@ news.txt, and might be a table in news.csv.
 from dataclasses import replace
 from typing import Final
 
-from agnews_core.errors import DataError
+from agnews_core.errors import DataError, quote
 from agnews_core.uploads.columns import Budget, Missing, Texts, choose_texts
 from agnews_core.uploads.compression import unwrap
 from agnews_core.uploads.json_files import looks_like_json, read_json
@@ -49,7 +49,7 @@ def read_any(
         raise DataError("The compressed file is empty." if not data else "The file is too large.")
     kind = recognise(data, suffix)
     if split is not None and kind not in ("pickle", "json"):
-        raise DataError(f"This file has no splits, so {split!r} cannot be chosen; leave the split out.")
+        raise DataError(f"This file has no splits, so {quote(split)} cannot be chosen; leave the split out.")
     if kind in ("parquet", "arrow"):
         found = _read_arrow(data, kind, column, missing)
     elif kind == "pickle":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agnews_core.errors import DataError
+from agnews_core.errors import DataError, quote
 from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, collect_texts
 
 UNICODE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -55,7 +55,7 @@ def read_text_file(data: bytes, *, suffix: str, column: str | None, missing: Mis
     if shape is None:
         if column is not None:
             raise DataError(
-                f"This file is plain text, a text a line, and has no column {column!r}; leave the column out."
+                f"This file is plain text, a text a line, and has no column {quote(column)}; leave the column out."
             )
         return "txt", _read_lines(text, notes, missing, budget)
     found = choose_texts(_read_table(text, shape), column=column, missing=missing, budget=budget)

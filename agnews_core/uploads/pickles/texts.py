@@ -6,8 +6,8 @@ What a single library's records look like is left to the modules of their names.
 from collections.abc import Sequence
 from typing import Final
 
-from agnews_core.errors import DataError
-from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, quote, read_column
+from agnews_core.errors import DataError, quote
+from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, read_column
 from agnews_core.uploads.compression import unwrap
 from agnews_core.uploads.pickles.arrays import NumpyArray, is_array, read_array
 from agnews_core.uploads.pickles.arrays import read_column as read_array_column
