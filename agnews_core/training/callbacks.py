@@ -75,8 +75,8 @@ class StderrProgress(ProgressCallback):
             self.training_bar.set_postfix(shown, refresh=False)
 
 
-def build_loggers(config: TrainConfig, run: Run) -> list[Any]:
-    """Build the TensorBoard or trackio callback.
+def build_loggers(config: TrainConfig, run: Run, *, resumed_at: int | None) -> list[Any]:
+    """Build the TensorBoard or trackio callback; TensorBoard forgets what was logged after the step that a run goes on from.
 
     Raises:
         ConfigError: The package is not installed.
@@ -85,7 +85,8 @@ def build_loggers(config: TrainConfig, run: Run) -> list[Any]:
         from torch.utils.tensorboard import SummaryWriter
         from transformers.integrations import TensorBoardCallback
 
-        return [TensorBoardCallback(SummaryWriter(log_dir=str(run.path / "tensorboard")))]
+        purge_step = None if resumed_at is None else resumed_at + 1
+        return [TensorBoardCallback(SummaryWriter(log_dir=str(run.path / "tensorboard"), purge_step=purge_step))]
     if config.report_to == "trackio":
         import importlib.util
 

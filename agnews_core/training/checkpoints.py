@@ -1,4 +1,4 @@
-"""Which checkpoint of a run was written to its end."""
+"""Which checkpoint of a run was written to its end, and how far it is."""
 
 from pathlib import Path
 
@@ -11,16 +11,23 @@ from agnews_core.runs import Run
 
 def find_checkpoint(run: Run) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None."""
-    found = sorted(
-        run.checkpoints_dir.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
-    )
+    found = sorted(run.checkpoints_dir.glob("checkpoint-*"), key=find_step, reverse=True)
     return next((path for path in found if _is_complete(path)), None)
 
 
+def find_step(checkpoint: Path | None) -> int:
+    """Return the step of a checkpoint, 0 for none."""
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
+
+def read_state(checkpoint: Path) -> TrainerState:
+    """Read what Trainer knew when it wrote a checkpoint; it is the last file that it writes."""
+    return TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+
 def _is_complete(checkpoint: Path) -> bool:
-    # Trainer writes trainer_state.json last.
     try:
-        TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        read_state(checkpoint)
         with safe_open(checkpoint / ADAPTER_WEIGHTS, framework="pt"):
             return (checkpoint / "optimizer.pt").is_file()
     except (OSError, ValueError, TypeError, SafetensorError):

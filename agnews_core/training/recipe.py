@@ -9,7 +9,7 @@ import traceback
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.evaluation.files import forget_evaluated
 from agnews_core.runs import Run
-from agnews_core.training.checkpoints import find_checkpoint
+from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import finish
 from agnews_core.training.parts import load_parts
 from agnews_core.training.records import begin, end, enter, explain, log_to, note
@@ -65,18 +65,11 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
 def _train(run: Run, *, resume: bool) -> TrainResult:
     checkpoint = find_checkpoint(run) if resume else None
     parts = load_parts(run)
-    trainer = build_trainer(
-        run,
-        parts.config,
-        model=parts.model,
-        tokenizer=parts.tokenizer,
-        datasets=(parts.train_tokens, parts.validation_tokens),
-    )
     if resume:
-        step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-        run.drop_metrics_after(step)
-        note(run, f"Resumed from step {step}.")
+        run.drop_metrics_after(find_step(checkpoint))
+        note(run, f"Resumed from step {find_step(checkpoint)}.")
         forget_evaluated(run.path)
+    trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
     enter(run, "training")
-    output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return finish(run, parts, trainer, output.metrics)
+    metrics = trainer.go_on(checkpoint)
+    return finish(run, parts, trainer, metrics)

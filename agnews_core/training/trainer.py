@@ -4,6 +4,8 @@ It knows nothing of where news and models come from, nor of what becomes of the 
 """
 
 import logging
+import sys
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -13,6 +15,7 @@ from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
+    TrainerState,
     TrainingArguments,
 )
 
@@ -22,6 +25,8 @@ from agnews_core.evaluation.metrics import compute_metrics
 from agnews_core.runs import Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
+from agnews_core.training.checkpoints import read_state
+from agnews_core.training.parts import Parts
 
 
 class NewsTrainer(Trainer):
@@ -37,35 +42,54 @@ class NewsTrainer(Trainer):
             batch_size, lengths=list(self.train_dataset["length"]), dataset=dataset, seed=self.args.seed
         )
 
+    def go_on(self, checkpoint: Path | None) -> dict[str, float]:
+        """Train to the end, from a checkpoint if there is one, and return Trainer's figures; the best model is loaded then."""
+        state = read_state(checkpoint) if checkpoint else None
+        if checkpoint is None or state is None or not self._is_over(state):
+            metrics: dict[str, float] = self.train(
+                resume_from_checkpoint=str(checkpoint) if checkpoint else None
+            ).metrics
+            return metrics
+        # Trainer would train one step more before it looks at how many there should be.
+        self.state = state
+        best = checkpoint.with_name(f"checkpoint-{state.best_global_step}")
+        self.model.load_adapter(str(best if best.is_dir() else checkpoint), "default")
+        return {"train_runtime": 0.0, "train_samples_per_second": 0.0}
 
-def build_trainer(
-    run: Run, config: TrainConfig, *, model: Any, tokenizer: Any, datasets: tuple[Dataset, Dataset]
-) -> NewsTrainer:
-    """Build the Trainer of a run.
+    def _is_over(self, state: TrainerState) -> bool:
+        stopper = state.stateful_callbacks.get("EarlyStoppingCallback")
+        is_patient = not stopper or (
+            stopper["attributes"]["early_stopping_patience_counter"] < stopper["args"]["early_stopping_patience"]
+        )
+        return state.global_step >= state.max_steps or not is_patient
+
+
+def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> NewsTrainer:
+    """Build the Trainer of a run, which tells its progress there and looks there whether to stop.
 
     Args:
-        run: Where progress is told, and a stop asked for.
-        config: The settings.
-        model: From `model.build_model`.
-        tokenizer: Its backbone's.
-        datasets: Training and validation, from `data.tokenize`; read in order, validation is fastest sorted by length.
+        run: The run.
+        parts: What it trains with.
+        resumed_at: The step that it goes on from; what was logged after it is no longer true.
 
     Raises:
         ConfigError: The logger asked for is not installed.
     """
-    callbacks: list[Any] = [RunCallback(run), StderrProgress()]
+    config = parts.config
+    callbacks: list[Any] = [RunCallback(run)]
+    if sys.stderr.isatty():
+        callbacks.append(StderrProgress())
     if config.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
-    train_dataset, eval_dataset = datasets
     trainer = NewsTrainer(
-        model=model,
+        model=parts.model,
         args=_build_arguments(config, run),
-        train_dataset=train_dataset,
-        eval_dataset=eval_dataset,
-        data_collator=DataCollatorWithPadding(tokenizer),
-        processing_class=tokenizer,
+        train_dataset=parts.train_tokens,
+        eval_dataset=parts.validation_tokens,
+        data_collator=DataCollatorWithPadding(parts.tokenizer),
+        processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
-        callbacks=callbacks + build_loggers(config, run),
+        callbacks=callbacks + build_loggers(config, run, resumed_at=resumed_at),
     )
     trainer.remove_callback(PrinterCallback)
     # It says at every checkpoint that it orders them by their numbers, which is what they should be ordered by.

@@ -325,6 +325,7 @@ def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):
     rows = run.read_metrics()
     assert all(row["memory_mib"] > 0 for row in rows if "loss" in row)
     assert (run.adapter_dir / "adapter_model.safetensors").is_file()
+    assert "%|" not in (run.path / "output.txt").read_text()  # no bar where nobody sees it move
 
 
 def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_its_parts_times_are_added(

@@ -1,0 +1,92 @@
+"""Trains runs in processes of their own that start at once, held at a moment of a run's life so that a test can act just then."""
+
+import multiprocessing
+import os
+import select
+import threading
+from pathlib import Path
+
+from agnews_core.errors import AgNewsError
+from agnews_core.runs import Run
+
+SECONDS = 120
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["agnews_core.training.recipe"])
+
+
+class Moment:
+    """A moment that the next training of a folder's runs waits at: "starting", a phase, "step N" or "evaluation N"."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name, self._reached, self._go = name, folder / "reached", folder / "go"
+        for fifo in (self._reached, self._go):
+            fifo.unlink(missing_ok=True)
+            os.mkfifo(fifo)
+        self._news = os.open(self._reached, os.O_RDONLY | os.O_NONBLOCK)
+
+    def wait(self) -> None:
+        """Wait until the training is there."""
+        assert select.select([self._news], [], [], SECONDS)[0], f"{self.name} was never reached"
+        os.close(self._news)
+
+    def let_go(self) -> None:
+        self._go.write_text("")
+
+    def __getstate__(self):
+        return {**self.__dict__, "_news": None}
+
+    def hold(self) -> None:
+        """Called in the process that trains."""
+        self._reached.write_text(".")
+        self._go.read_text()
+
+
+def start_training(run: Run, *, resume: bool = False, moment: Moment | None = None) -> multiprocessing.Process:
+    """Train a run in a process of its own."""
+    process = _SERVER.Process(target=_train, args=(run, resume, moment), daemon=True)
+    process.start()
+    return process
+
+
+class HeldTraining:
+    """What a queue trains its runs with: processes of their own, held at a moment."""
+
+    def __init__(self, moment: Moment | None) -> None:
+        self._moment, self._ended = moment, threading.Event()
+
+    def __call__(self, run: Run, *, resume: bool) -> None:
+        start_training(run, resume=resume, moment=self._moment).join()
+        self._ended.set()
+
+    def wait_for_end(self) -> None:
+        assert self._ended.wait(SECONDS), "the training did not end"
+
+
+def _train(run: Run, resume: bool, moment: Moment | None) -> None:
+    from agnews_core.training.recipe import train
+
+    if moment is not None:
+        _hold_at(moment)
+    try:
+        train(run, resume=resume)
+    except AgNewsError:
+        os._exit(1)  # recorded by train
+
+
+def _hold_at(moment: Moment) -> None:
+    update, append = Run.update_status, Run.append_metrics
+
+    def update_status(self, **changes):
+        if moment.name == "starting" and changes.get("state") == "running":
+            moment.hold()
+        status = update(self, **changes)
+        if changes.keys() == {"phase"} and changes["phase"] == moment.name:
+            moment.hold()
+        return status
+
+    def append_metrics(self, row):
+        append(self, row)
+        if moment.name == f"{'step' if 'loss' in row else 'evaluation'} {row['step']}":
+            moment.hold()
+
+    Run.update_status, Run.append_metrics = update_status, append_metrics
