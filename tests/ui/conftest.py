@@ -64,7 +64,7 @@ class App:
                 with urllib.request.urlopen(self.url, timeout=5):
                     return
             except OSError:
-                time.sleep(0.2)
+                time.sleep(0.1)
         self.kill()
         pytest.fail(f"The app did not come up:\n{self.log.read_text()[-2000:]}")
 
@@ -88,25 +88,34 @@ def run_app(runs_dir: Path, port: int | None = None):
         app.kill()
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    """One app for a module's tests, since starting one takes seconds."""
+@pytest.fixture(scope="session")
+def _empty_app(tmp_path_factory):
     with run_app(tmp_path_factory.mktemp("app") / "runs") as running:
         yield running
 
 
 @pytest.fixture
-def no_runs(app):
-    """End and delete the runs that an earlier test left."""
-    for run in list_runs(app.runs_dir):
+def app(_empty_app):
+    """The one app of all tests that begin without runs: those that an earlier test left are ended and deleted."""
+    for run in list_runs(_empty_app.runs_dir):
         run.request_stop(keep=False)
     deadline = time.monotonic() + 60
-    while runs := list_runs(app.runs_dir):
+    while runs := list_runs(_empty_app.runs_dir):
         assert time.monotonic() < deadline, f"not at their end: {runs}"
         for run in runs:
             if run.read_status().state not in ACTIVE:
                 run.delete()
-        time.sleep(0.2)
+        time.sleep(0.05)
+    return _empty_app
+
+
+@pytest.fixture(scope="session")
+def trained_app(trained_run, tmp_path_factory):
+    """An app over one finished run, for tests that leave it as it is."""
+    runs_dir = tmp_path_factory.mktemp("page") / "runs"
+    shutil.copytree(trained_run.path, runs_dir / "trained")
+    with run_app(runs_dir) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -189,3 +198,9 @@ def wait_for(page, condition, *, seconds: float = 60, what: str = "") -> None:
 def wait_for_state(page, state: str, *, seconds: float = 120) -> None:
     chip = page.locator("#run-status .state")
     wait_for(page, lambda: chip.count() and chip.inner_text() == state, seconds=seconds, what=state)
+
+
+def read_toast(page) -> str:
+    toast = page.get_by_test_id("toast-body").first
+    toast.wait_for()
+    return toast.inner_text()

@@ -8,8 +8,7 @@ import pytest
 from gradio_client import Client
 
 from agnews_core.labels import LABELS
-from tests.ui.conftest import ROOT
-from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
+from tests.ui.conftest import ROOT, read_toast
 
 TEXT = "A goal in the last <b>minute</b> sent the ${1+1} home side to the {{7*7}} final"
 
@@ -20,7 +19,7 @@ def ask(page, text):
     box.press("Enter")
 
 
-def test_a_text_is_classified_by_enter_and_shown_as_it_was_typed(trained_app, visit):  # noqa: F811
+def test_a_text_is_classified_by_enter_and_shown_as_it_was_typed(trained_app, visit):
     page = visit(trained_app)
     ask(page, TEXT)
     answer = page.locator(".answer")
@@ -33,7 +32,7 @@ def test_a_text_is_classified_by_enter_and_shown_as_it_was_typed(trained_app, vi
     assert "Ready: Run trained" in page.locator("#model-status").inner_text()
 
 
-def test_an_example_is_classified_when_it_is_clicked(trained_app, visit):  # noqa: F811
+def test_an_example_is_classified_when_it_is_clicked(trained_app, visit):
     page = visit(trained_app)
     page.get_by_text("Shares in the airline fell").first.click()
     page.locator(".answer").wait_for()
@@ -53,7 +52,7 @@ def test_the_words_that_decided_are_shown_on_request_and_go_with_the_next_answer
     page.locator("#words").wait_for(state="hidden")
 
 
-def test_without_a_text_there_is_a_toast_of_one_sentence(trained_app, visit):  # noqa: F811
+def test_without_a_text_there_is_a_toast_of_one_sentence(trained_app, visit):
     page = visit(trained_app)
     page.locator("#classify-button").click()
     assert "There is no text to classify; type or paste some news first." in read_toast(page)
@@ -79,7 +78,7 @@ def test_a_run_that_finished_after_the_page_was_opened_answers_and_is_on_offer(a
     page.get_by_text("Answered by: Run first").wait_for()
 
 
-def test_programs_get_what_the_command_line_gives(trained_app):  # noqa: F811
+def test_programs_get_what_the_command_line_gives(trained_app):
     client = Client(trained_app.url, verbose=False)
     endpoint = client.view_api(return_format="dict")["named_endpoints"]["/classify"]
     assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == ["text", "model"]

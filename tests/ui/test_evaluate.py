@@ -3,10 +3,9 @@
 import json
 
 from agnews_core.evaluation.files import read_evaluated
-from tests.ui.trained import trained_app  # noqa: F401  # a fixture
 
 
-def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app, visit):  # noqa: F811
+def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app, visit):
     page = visit(trained_app, "Evaluate")
     page.locator(".confusion").wait_for()  # of the training's own evaluation, without a press of the button
     page.get_by_role("button", name="Evaluate", exact=True).click()
@@ -32,7 +31,7 @@ def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app,
     assert "<h2>Confusion matrix</h2>" in download.value.path().read_text()
 
 
-def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(trained_app, visit):  # noqa: F811
+def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(trained_app, visit):
     page = visit(trained_app, "Evaluate")
     page.get_by_role("radio", name="Test").check()
     page.get_by_text("Choose a model and a split").wait_for()

@@ -2,8 +2,6 @@
 
 import pytest
 
-from tests.ui.trained import trained_app  # noqa: F401  # a fixture
-
 MAX_STOPS = 120
 
 
@@ -27,7 +25,7 @@ def open_tab(page, name: str) -> None:
     )  # what a tab holds is made when it is first opened; a person looks at it before going on
 
 
-def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit):  # noqa: F811
+def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit):
     page = visit(trained_app)
     page.locator("#news-text textarea:focus").wait_for()  # where a visitor begins
     page.keyboard.type("Shares fell on Monday")

@@ -10,12 +10,11 @@ import pytest
 from gradio_client import Client, handle_file
 
 from agnews_core.inference.predictions import EXAMPLE_FILE
-from tests.ui.conftest import ROOT, run_app
-from tests.ui.trained import read_toast, trained_app  # noqa: F401  # a fixture
+from tests.ui.conftest import ROOT, read_toast, run_app
 
 
 @pytest.fixture(scope="module")
-def expected(trained_app, tmp_path_factory):  # noqa: F811
+def expected(trained_app, tmp_path_factory):
     """What the command line writes for the example file."""
     path = tmp_path_factory.mktemp("cli") / "predictions.csv"
     subprocess.run(
@@ -31,7 +30,7 @@ def download(page):
     return found.value.path().read_text()
 
 
-def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(trained_app, visit, expected):  # noqa: F811
+def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(trained_app, visit, expected):
     page = visit(trained_app, "Predict")
     page.get_by_role("button", name="Try the example file").click()
     page.locator("#first-rows tbody tr").first.wait_for()
@@ -71,7 +70,7 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     assert predict.is_enabled()
 
 
-def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app, visit, tmp_path):  # noqa: F811
+def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app, visit, tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text("text\n")
     page = visit(trained_app, "Predict")
@@ -80,7 +79,7 @@ def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app
     assert page.locator("#predict-button").is_disabled()
 
 
-def test_what_is_wrong_with_a_file_stays_to_be_read_and_an_earlier_reading_is_not_predicted(trained_app, visit):  # noqa: F811
+def test_what_is_wrong_with_a_file_stays_to_be_read_and_an_earlier_reading_is_not_predicted(trained_app, visit):
     page = visit(trained_app, "Predict")
     page.get_by_role("button", name="Try the example file").click()
     page.locator("#first-rows tbody tr").first.wait_for()
@@ -108,7 +107,7 @@ def test_a_model_that_is_gone_gives_a_toast_and_no_stuck_spinner(trained_run, vi
         page.locator("#predict-button:visible").wait_for()
 
 
-def test_a_hostile_pickle_gives_a_toast_and_nothing_else(trained_app, visit, tmp_path):  # noqa: F811
+def test_a_hostile_pickle_gives_a_toast_and_nothing_else(trained_app, visit, tmp_path):
     class Hostile:
         def __reduce__(self):
             return print, ("run",)
@@ -123,7 +122,7 @@ def test_a_hostile_pickle_gives_a_toast_and_nothing_else(trained_app, visit, tmp
     assert page.locator("#predict-button").is_disabled()
 
 
-def test_programs_upload_a_file_and_get_the_same_csv(trained_app, expected):  # noqa: F811
+def test_programs_upload_a_file_and_get_the_same_csv(trained_app, expected):
     client = Client(trained_app.url, verbose=False)
     endpoint = client.view_api(return_format="dict")["named_endpoints"]["/predict_file"]
     assert [it["parameter_name"] for it in endpoint["parameters"]] == [

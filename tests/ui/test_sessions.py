@@ -2,11 +2,15 @@
 
 import time
 
+import pytest
+
 from tests.ui.conftest import choose_tab, configure, wait_for, wait_for_state
 
 N_WATCHING, N_CONFIGURING = 6, 14
+MAX_SECONDS = 30  # until all who watch see that the run has stopped
 
 
+@pytest.mark.slow
 def test_of_twenty_visitors_all_are_answered_and_those_who_watch_see_the_run_start_and_stop(app, visit, tiny_backbone):
     busy = [visit(app, "Configure") for _ in range(N_CONFIGURING)]
     watching = [visit(app, "Train") for _ in range(N_WATCHING)]
@@ -24,4 +28,4 @@ def test_of_twenty_visitors_all_are_answered_and_those_who_watch_see_the_run_sta
     last.get_by_role("button", name="Discard it").click()
     for visitor in watching:
         wait_for_state(visitor, "Stopped", seconds=60)
-    print(f"stopped for all who watch after {time.monotonic() - began:.1f} s")
+    assert time.monotonic() - began < MAX_SECONDS

@@ -8,7 +8,6 @@ import pytest
 from agnews_core.runs import list_runs
 from tests.ui.conftest import choose_tab, configure, count_points, run_app, wait_for, wait_for_state
 
-pytestmark = pytest.mark.usefixtures("no_runs")
 LONG = {"max_steps": 2000, "eval_steps": 10, "per_device_train_batch_size": 4, "early_stopping_patience": 0}
 
 
@@ -68,7 +67,7 @@ def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app,
 
 def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last_checkpoint(tmp_path, visit, tiny):
     runs_dir = tmp_path / "runs"
-    settings = {**tiny, "max_steps": 400}
+    settings = {**tiny, "max_steps": 200}
     with run_app(runs_dir) as app:
         page = visit(app)
         start(page, **settings)
@@ -86,7 +85,7 @@ def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last
     notes = " ".join(run.read_status().notes)
     assert any(f"Resumed from step {step}." in notes for step in checkpoints)
     steps = [row["step"] for row in run.read_metrics() if "loss" in row]
-    assert steps == list(range(1, 401))
+    assert steps == list(range(1, 201))
 
 
 def test_a_run_that_fails_says_why_in_words(app, visit, tiny):
