@@ -41,9 +41,6 @@ def report(rows: list[tuple[int, float]], labels: list[int]) -> EvaluationReport
     return compute_report(texts, np.array(labels), make_probabilities(rows), **SOURCE)
 
 
-# Trainer's metrics
-
-
 def test_trainers_metrics_are_scikit_learns():
     logits, labels = make_logits(500)
     predicted = logits.argmax(-1)
@@ -82,9 +79,6 @@ def test_metrics_leave_no_file_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-# The interval
-
-
 @pytest.mark.parametrize(
     ("share", "n", "low", "high"),
     [
@@ -109,9 +103,6 @@ def test_the_interval_stays_between_zero_and_one():
         for right in {0, 1, n - 1, n}:
             low, high = compute_wilson_interval(right / n, n)
             assert 0 <= low <= right / n <= high <= 1
-
-
-# The report
 
 
 def test_the_report_agrees_with_scikit_learn():

@@ -47,9 +47,6 @@ def read(path: Path) -> list[tuple[str, int]]:
     return list(zip(table["text"], table["label"].tolist(), strict=True))
 
 
-# Forms of news
-
-
 def test_a_csv_with_a_header_is_read(tmp_path):
     assert read(write(tmp_path / "a.csv", "label,text\n3,a\n0,b\n")) == [("a", 3), ("b", 0)]
 
@@ -98,9 +95,6 @@ def test_labels_may_be_numbers_or_names_in_any_type(tmp_path, labels):
 
 def test_label_names_may_stand_where_numbers_from_one_do(tmp_path):
     assert read(write(tmp_path / "a.csv", "Class Index,Title,Description\nSports,a,b\n")) == [("a b", 1)]
-
-
-# What is refused
 
 
 @pytest.mark.parametrize(
@@ -156,9 +150,6 @@ def test_a_parquet_file_damaged_in_the_middle_is_told(tmp_path):
         read_table(path)
 
 
-# Folders
-
-
 @pytest.mark.parametrize(
     "name", ["train.csv", "data/train.csv", "train-00000-of-00001.csv", "data/train-00000-of-00001.csv"]
 )
@@ -203,9 +194,6 @@ def test_news_on_this_machine_asks_the_network_for_nothing(tiny_news, monkeypatc
     monkeypatch.delenv("HF_HUB_OFFLINE")
     load(tiny_news)
     load_news(TrainConfig(data="sample"))
-
-
-# What is left out, and counted
 
 
 def test_empty_texts_are_left_out_and_counted(tmp_path):
@@ -259,9 +247,6 @@ def test_a_row_index_with_repeats_in_parquet_multiplies_no_row(tmp_path):
     frame.to_parquet(tmp_path / "train.parquet")
     news = load(tmp_path, max_train_samples=20)
     assert len(set(news.train["text"])) == len(news.train) == 20
-
-
-# The split
 
 
 def test_a_tenth_is_kept_for_validation(tiny_news):
@@ -318,9 +303,6 @@ def test_too_little_news_is_told_with_how_much_is_needed(tmp_path, rows, message
         load(tmp_path)
 
 
-# Tokens
-
-
 @pytest.fixture(scope="module")
 def tokenizer(tiny_backbone):
     return load_tokenizer(load_backbone(str(tiny_backbone)))
@@ -342,9 +324,6 @@ def test_tokens_have_labels_and_lengths(tiny_news, tokenizer):
     assert set(tokens.column_names) == {"input_ids", "attention_mask", "labels", "length"}
     assert tokens["labels"][:] == news["label"][:]
     assert tokens["length"][:] == [len(ids) for ids in tokens["input_ids"]]
-
-
-# The bundled sample
 
 
 def read_sample() -> dict[str, list[dict]]:

@@ -1,6 +1,6 @@
 import os
+import time
 
-from agnews_core.publishing import downloads
 from agnews_core.publishing.downloads import choose_download_path, write_download
 
 
@@ -17,9 +17,10 @@ def test_a_name_cannot_lead_out_of_the_folder():
 
 
 def test_files_go_after_an_hour():
-    old = write_download("old.txt", "x")
-    os.utime(old.parent, (0, 0))
-    new = write_download("new.txt", "y")
+    fresh, old = (write_download(f"{name}.txt", "x") for name in ("fresh", "old"))
+    for path, minutes in ((fresh, 55), (old, 65)):
+        then = time.time() - 60 * minutes
+        os.utime(path.parent, (then, then))
+    write_download("new.txt", "y")
+    assert fresh.exists()
     assert not old.exists()
-    assert new.exists()
-    assert downloads.KEPT_SECONDS == 3600

@@ -57,9 +57,6 @@ def owner(run):
     process.stdout.close()
 
 
-# Making
-
-
 def test_a_new_run_is_queued_and_has_its_settings(run):
     assert run.read_status().state == "queued"
     assert run.read_config() == TrainConfig(seed=7)
@@ -122,9 +119,6 @@ def test_a_full_disk_leaves_no_half_run(tmp_path, monkeypatch):
     assert not (tmp_path / "first").exists()
 
 
-# Status
-
-
 def test_status_keeps_what_is_not_changed(run):
     run.update_status(state="running", step=3)
     run.update_status(step=4)
@@ -175,9 +169,6 @@ def test_a_note_is_kept_once(run):
     for note in ("one", "two", "one"):
         run.add_note(note)
     assert run.read_status().notes == ("one", "two")
-
-
-# Owners
 
 
 def test_running_that_nobody_owns_reads_as_interrupted(run):
@@ -265,9 +256,6 @@ def test_a_run_that_cannot_be_deleted_is_told(run, monkeypatch):
     assert not run.is_owned()
 
 
-# Stopping
-
-
 def test_nobody_has_asked_a_new_run_to_stop(run):
     assert run.read_stop() == ""
 
@@ -307,9 +295,6 @@ def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monke
         run.request_stop()
 
 
-# Metrics
-
-
 def test_metrics_come_back_as_they_were_written(run):
     rows = [{"step": 1, "loss": 0.5}, {"step": 1, "eval_accuracy": 0.25}, {"step": 2, "note": "\u2028"}]
     for row in rows:
@@ -340,9 +325,6 @@ def test_rows_that_will_be_trained_again_are_forgotten_with_the_torn_one(run):
     run.drop_metrics_after(2)
     run.append_metrics({"step": 3})
     assert run.read_metrics() == [{"step": 1}, {"step": 2}, {"step": 3}]
-
-
-# Finding
 
 
 @pytest.mark.parametrize(
