@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
 from tests.cli.commands import PROJECT, fails, run_command
 
 
@@ -54,12 +52,12 @@ def test_a_run_that_is_not_there_is_named(capsys, tmp_path):
 
 def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
-    process = subprocess.Popen(
-        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=2)  # it waits for its standard input
+    keyboard, terminal = os.openpty()
+    process = subprocess.Popen(command, cwd=PROJECT, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr.readline() == b"Type a text a line; Ctrl-D ends.\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
+    os.close(keyboard)
+    os.close(terminal)
     assert process.returncode == 130
     assert err.strip() == b"Interrupted."

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from agnews_core.inference.predictions import EXAMPLE_FILE
-from tests.ui.conftest import ROOT, read_toast, run_app
+from tests.ui.conftest import ROOT, read_toast, run_app, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,7 @@ def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(train
     assert download(page).splitlines() == expected.splitlines()
 
     page.get_by_label("Add the classes' names").check()
-    page.wait_for_timeout(2000)
-    with_names = list(csv.DictReader(download(page).splitlines()))
-    assert set(with_names[0]) == {"ID", "Label", "LabelName"}
+    wait_for(page, lambda: next(csv.reader(download(page).splitlines())) == ["ID", "Label", "LabelName"])
     n_all = page.locator("#preview tbody tr").count()
     page.get_by_label("Texts that hold").fill("no text holds this")
     page.get_by_text(f"Shown: 0 of {n_all} texts.").wait_for()
