@@ -46,6 +46,7 @@ def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(train
     page.get_by_text(f"Shown: 0 of {n_all} texts.").wait_for()
 
 
+@pytest.mark.slow
 def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_again(app, visit, tmp_path):
     path = tmp_path / "long.txt"
     path.write_text("".join(f"Shares fell on day {number} after talks.\n" for number in range(6000)))

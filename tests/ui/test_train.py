@@ -65,6 +65,7 @@ def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app,
     assert not newest.adapter_dir.exists()
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last_checkpoint(tmp_path, visit, tiny):
     runs_dir = tmp_path / "runs"
     settings = {**tiny, "max_steps": 200}
