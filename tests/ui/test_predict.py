@@ -49,7 +49,7 @@ def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(train
 @pytest.mark.slow
 def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_again(app, visit, tmp_path):
     path = tmp_path / "long.txt"
-    path.write_text("".join(f"Shares fell on day {number} after talks.\n" for number in range(6000)))
+    path.write_text("".join(f"Shares fell on day {number} after talks.\n" for number in range(3000)))
     page = visit(app, "Predict")
     page.locator("#upload input[type=file]").set_input_files(path)
     page.locator("#first-rows tbody tr").first.wait_for()
@@ -57,14 +57,14 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
         page.locator(f"#{name}") for name in ("predict-button", "cancel-button", "predict-status")
     )
     predict.click()
-    status.get_by_text(" of 6,000 texts").wait_for(timeout=90_000)
+    status.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
     cancel.click()
     status.get_by_text("Cancelled; press Predict to begin again.").wait_for()
     cancel.wait_for(state="hidden")
     page.wait_for_timeout(3000)
     assert not page.locator("#preview tbody tr").count()
     predict.click()
-    page.get_by_text("6,000 texts classified by: Shipped model").wait_for(timeout=180_000)
+    page.get_by_text("3,000 texts classified by: Shipped model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
 
