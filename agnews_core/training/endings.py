@@ -1,99 +1,160 @@
 """How a training ends: finished and evaluated in full, stopped and its best model kept, or stopped and discarded."""
 
 import shutil
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
+from agnews_core.config import TrainConfig
 from agnews_core.evaluation.calibration import apply_temperature, compute_calibration_error, fit_temperature
 from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.files import REPORT, Evaluated, write_evaluated
+from agnews_core.evaluation.files import REPORT, Evaluated, forget_evaluated, write_evaluated
+from agnews_core.inference.classifier import SLICE_TEXTS, Classifier
 from agnews_core.inference.predictions import build_table, read_probabilities
-from agnews_core.models.adapters import write_adapter_info
-from agnews_core.models.weights import save_adapter
+from agnews_core.models.adapters import read_adapter_info, write_adapter_info
+from agnews_core.models.backbones import Backbone
+from agnews_core.models.plan import Plan
+from agnews_core.news.splits import DataCounts
 from agnews_core.runs import Run
-from agnews_core.training.parts import Parts
 from agnews_core.training.records import end, enter
 from agnews_core.training.result import TrainResult
-from agnews_core.training.trainer import NewsTrainer
 from agnews_core.whole_files import write_whole
 
+NEW_ADAPTER = "adapter.new"  # beside the one that may be kept from an earlier stop, until it is evaluated
 CALIBRATION_TEXTS = 1000  # of a run that was stopped; seconds of work
 
 
-def finish(run: Run, parts: Parts, trainer: NewsTrainer, metrics: dict[str, float]) -> TrainResult:
-    """Save the best model, or what a stopped run has; a run that came to its end is also evaluated in full."""
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to. The model itself is in NEW_ADAPTER, and its memory free again.
+
+    Attributes:
+        best_step: The step whose model was evaluated best, or None where none was evaluated.
+        best_accuracy: Of that model, as it was evaluated while it trained.
+        texts: The validation texts, and `labels` (n,) their classes.
+        metrics: Trainer's closing figures.
+    """
+
+    config: TrainConfig
+    plan: Plan
+    counts: DataCounts
+    backbone: Backbone
+    step: int
+    max_steps: int
+    best_step: int | None
+    best_accuracy: float | None
+    texts: list[str]
+    labels: NDArray[np.int64]
+    metrics: dict[str, float]
+
+
+class _StopAskedError(Exception):
+    """A stop was asked for while the model was evaluated."""
+
+
+def conclude(run: Run, trained: Trained) -> TrainResult:
+    """Evaluate the model as it will answer, put it where it is kept, and record the end; a stop is obeyed meanwhile too."""
+    evaluated = None if run.read_stop() == "discard" else _evaluate(run, trained)
     stop = run.read_stop()
-    report = None
-    if stop != "discard":
-        enter(run, "saving")
-        info = save_adapter(parts.model, run.adapter_dir, parts.config, parts.backbone)
-        enter(run, "evaluating")
-    if stop == "keep":
-        temperature = _fit_temperature(parts, trainer)
-        write_adapter_info(info.model_copy(update={"temperature": temperature}), run.adapter_dir)
-    if not stop:
-        evaluated = _evaluate_best(parts, trainer)
-        report = evaluated.report
-        write_adapter_info(info.model_copy(update={"temperature": report.temperature}), run.adapter_dir)
-        write_whole(run.path / REPORT, report.model_dump_json(indent=2))
-        write_evaluated(run.path, evaluated)
-    if stop == "discard":
-        shutil.rmtree(run.adapter_dir, ignore_errors=True)  # of an earlier stop, if the run was resumed
-    if stop != "keep":
-        shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
+    if stop == "discard" or evaluated is None:
+        return _discard(run, trained)
+    return _keep(run, trained, evaluated) if stop else _finish(run, trained, evaluated)
+
+
+def _finish(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
+    _replace_model(run, evaluated)
+    write_whole(run.path / REPORT, evaluated.report.model_dump_json(indent=2))
+    write_evaluated(run.path, evaluated)
+    shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
+    return _record(run, trained, evaluated)
+
+
+def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
+    _replace_model(run, evaluated)
+    if trained.best_step is None:
+        reason = f"Stopped at step {trained.step}, before the first evaluation; the model of that step was kept."
+    else:
+        reason = f"Stopped at step {trained.step}; the best model so far, of step {trained.best_step}, was kept."
+    return _record(run, trained, None, reason)
+
+
+def _discard(run: Run, trained: Trained) -> TrainResult:
+    discard_models(run)
+    return _record(run, trained, None, "Stopped; the model was discarded.")
+
+
+def discard_models(run: Run) -> None:
+    """Remove the new model, one that was kept at an earlier stop, and what could be resumed."""
+    for folder in (run.path / NEW_ADAPTER, run.adapter_dir, run.checkpoints_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+    forget_evaluated(run.path)
+
+
+def _replace_model(run: Run, evaluated: Evaluated) -> None:
+    """Put the new model in the place of an earlier one, whose evaluations go with it."""
+    new = run.path / NEW_ADAPTER
+    info = read_adapter_info(new)
+    write_adapter_info(info.model_copy(update={"temperature": evaluated.report.temperature}), new)
+    shutil.rmtree(run.adapter_dir, ignore_errors=True)
+    new.rename(run.adapter_dir)
+    forget_evaluated(run.path)
+
+
+def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str = "") -> TrainResult:
     result = TrainResult(
-        plan=parts.plan,
+        plan=trained.plan,
         run_dir=str(run.path),
-        state="stopped" if stop else "finished",
-        data_source=parts.counts.source,
-        n_train=parts.counts.n_train,
-        n_validation=parts.counts.n_validation,
-        eval_accuracy=report.accuracy if report else trainer.state.best_metric,
-        eval_f1=report.f1_macro if report else None,
-        train_runtime_seconds=metrics["train_runtime"],
-        train_samples_per_second=metrics["train_samples_per_second"],
-        stopped_early=trainer.state.global_step < trainer.state.max_steps,
+        state="stopped" if reason else "finished",
+        data_source=trained.counts.source,
+        n_train=trained.counts.n_train,
+        n_validation=trained.counts.n_validation,
+        eval_accuracy=evaluated.report.accuracy if evaluated else trained.best_accuracy,
+        eval_f1=evaluated.report.f1_macro if evaluated else None,
+        train_runtime_seconds=trained.metrics["train_runtime"],
+        train_samples_per_second=trained.metrics["train_samples_per_second"],
+        stopped_early=trained.step < trained.max_steps,
     )
-    reasons = {
-        "": "",
-        "keep": "Stopped; the best model so far was kept.",
-        "discard": "Stopped; the model was discarded.",
-    }
-    run.update_status(step=trainer.state.global_step, result=result.to_json())
-    end(run, result.state, reasons[stop])
+    run.update_status(step=trained.step, result=result.to_json())
+    end(run, result.state, reason)
     return result
 
 
-def _fit_temperature(parts: Parts, trainer: NewsTrainer) -> float:
-    """Fit a stopped run's temperature on some of the validation texts: who stops a run does not want to wait for all."""
-    n = len(parts.validation)
-    rows = np.random.default_rng(parts.config.seed).permutation(n)[:CALIBRATION_TEXTS]
-    rows.sort()  # by length, as they lie
-    logits = _compute_logits(trainer, parts.validation_tokens.select(rows))
-    return fit_temperature(logits, np.asarray(parts.validation.select(rows)["label"]))
+def _evaluate(run: Run, trained: Trained) -> Evaluated:
+    """Load the model that was saved, as it will be loaded to answer, and fit its temperature.
+
+    Who stops a run does not want to wait for all validation texts: some are enough for the temperature.
+    """
+    enter(run, "evaluating")
+    classifier = Classifier.load(run.path / NEW_ADAPTER, backbone_name=trained.backbone.reference)
+    with suppress(_StopAskedError):
+        return _evaluate_on(classifier, trained, np.arange(len(trained.texts)), run)
+    rows = np.random.default_rng(trained.config.seed).permutation(len(trained.texts))[:CALIBRATION_TEXTS]
+    return _evaluate_on(classifier, trained, rows)
 
 
-def _compute_logits(trainer: NewsTrainer, tokens: Dataset) -> NDArray[np.float32]:
-    return np.asarray(trainer.predict(tokens).predictions, dtype=np.float32)  # (n, 4)
-
-
-def _evaluate_best(parts: Parts, trainer: NewsTrainer) -> Evaluated:
-    logits = _compute_logits(trainer, parts.validation_tokens)
-    labels = np.asarray(parts.validation["label"])
+def _evaluate_on(
+    classifier: Classifier, trained: Trained, rows: NDArray[np.int64], run: Run | None = None
+) -> Evaluated:
+    texts, labels = [trained.texts[row] for row in rows], trained.labels[rows]
+    slices = []
+    for start in range(0, len(texts), SLICE_TEXTS):
+        if run is not None and run.read_stop():
+            raise _StopAskedError
+        slices.append(classifier.compute_logits(texts[start : start + SLICE_TEXTS]))
+    logits = np.concatenate(slices)
     temperature = fit_temperature(logits, labels)
-    table = build_table(parts.validation["text"], apply_temperature(logits, temperature), labels)
+    table = build_table(texts, apply_temperature(logits, temperature), labels)
     report = compute_report(
-        parts.validation["text"],
+        texts,
         labels,
         read_probabilities(table),
         split="validation",
-        data_source=parts.counts.source,
-        data_counts=asdict(parts.counts),
-        backbone=parts.backbone.name,
-        seed=parts.config.seed,
+        data_source=trained.counts.source,
+        data_counts=asdict(trained.counts),
+        backbone=trained.backbone.name,
+        seed=trained.config.seed,
         temperature=temperature,
         uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
     )

@@ -83,8 +83,8 @@ def load_parts(run: Run) -> Parts:
 
 
 def _check_disk(run: Run, built: Plan) -> None:
-    # A checkpoint holds the weights and AdamW's two moments in fp32; three exist for a moment, beside the adapter.
-    needed = built.trainable_parameters * 4 * (3 * 3 + 1) + SPARE_BYTES
+    # A checkpoint holds the weights and AdamW's two moments in fp32; three exist for a moment, beside two adapters.
+    needed = built.trainable_parameters * 4 * (3 * 3 + 2) + SPARE_BYTES
     free = shutil.disk_usage(run.path).free
     if free < needed:
         raise RunError(

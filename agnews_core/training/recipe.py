@@ -4,13 +4,17 @@ Synchronous and without threads; who wants a run in the background uses `jobs`. 
 directory and for nothing else.
 """
 
+import gc
+import shutil
 import traceback
 
+import numpy as np
+
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
-from agnews_core.evaluation.files import forget_evaluated
+from agnews_core.models.weights import save_adapter
 from agnews_core.runs import Run
 from agnews_core.training.checkpoints import find_checkpoint, find_step
-from agnews_core.training.endings import finish
+from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
 from agnews_core.training.records import begin, end, enter, explain, log_to, note
 from agnews_core.training.result import TrainResult
@@ -47,6 +51,8 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
             begin(run)
             return _train(run, resume=resume)
         except StoppedEarlyError as error:
+            if run.read_stop() == "discard":
+                discard_models(run)
             end(run, "stopped", str(error))
             raise
         except KeyboardInterrupt:
@@ -63,13 +69,36 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
 
 
 def _train(run: Run, *, resume: bool) -> TrainResult:
+    trained = _train_model(run, resume=resume)
+    gc.collect()  # Trainer, model and callbacks hold each other; the model that will answer is loaded into their room
+    return conclude(run, trained)
+
+
+def _train_model(run: Run, *, resume: bool) -> Trained:
+    """Train, and save the best model beside the one that may be kept from an earlier stop."""
     checkpoint = find_checkpoint(run) if resume else None
     parts = load_parts(run)
     if resume:
         run.drop_metrics_after(find_step(checkpoint))
         note(run, f"Resumed from step {find_step(checkpoint)}.")
-        forget_evaluated(run.path)
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
     enter(run, "training")
     metrics = trainer.go_on(checkpoint)
-    return finish(run, parts, trainer, metrics)
+    if run.read_stop() != "discard":
+        enter(run, "saving")
+        shutil.rmtree(run.path / NEW_ADAPTER, ignore_errors=True)
+        save_adapter(parts.model, run.path / NEW_ADAPTER, parts.config, parts.backbone)
+    state = trainer.state
+    return Trained(
+        config=parts.config,
+        plan=parts.plan,
+        counts=parts.counts,
+        backbone=parts.backbone,
+        step=state.global_step,
+        max_steps=state.max_steps,
+        best_step=state.best_global_step,
+        best_accuracy=state.best_metric,
+        texts=list(parts.validation["text"]),
+        labels=np.asarray(parts.validation["label"]),
+        metrics=metrics,
+    )

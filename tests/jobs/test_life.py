@@ -1,14 +1,22 @@
 """A run's life, stopped or killed at every moment of it: in a queue, in another program's, while it loads, trains, ends."""
 
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agnews_core.config import build_config
-from agnews_core.evaluation.files import read_report
-from agnews_core.runs import create_run
-from tests.processes import Moment, start_training
+from agnews_core.evaluation.files import read_evaluated, read_report, write_evaluated
+from agnews_core.inference.assess import evaluate
+from agnews_core.inference.classifier import Classifier
+from agnews_core.jobs.queue import JobQueue
+from agnews_core.jobs.visitors import HOST
+from agnews_core.models.adapters import ADAPTER_WEIGHTS
+from agnews_core.runs import Run, RunStatus, create_run
+from tests.processes import HeldTraining, Moment, start_training
 
 PROJECT = Path(__file__).parents[2]
 FEW = {
@@ -24,6 +32,114 @@ BEFORE = "Stopped before training began."
 @pytest.fixture
 def config(tiny_settings):
     return build_config({**tiny_settings, **FEW})
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run whose training in a queue's process waits at a moment."""
+
+    run: Run
+    queue: JobQueue
+    training: HeldTraining
+    moment: Moment
+
+    def go_on(self) -> RunStatus:
+        self.moment.let_go()
+        self.training.wait_for_end()
+        return self.run.read_status()
+
+
+@pytest.fixture
+def hold(tmp_path, config):
+    def start(name: str) -> Held:
+        moment = Moment(tmp_path, name)
+        training = HeldTraining(moment)
+        queue = JobQueue(tmp_path / "runs", train=training)
+        queue.start_worker()
+        run = queue.start(config, by=HOST)
+        moment.wait()
+        return Held(run, queue, training, moment)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason", "step"),
+    [
+        ("starting", BEFORE, 0),
+        ("preparing data", BEFORE, 0),
+        ("loading the backbone", BEFORE, 0),
+        ("training", "Stopped at step 1, before the first evaluation; the model of that step was kept.", 1),
+        ("step 1", "Stopped at step 2; the best model so far, of step 2, was kept.", 2),
+        ("evaluation 2", "Stopped at step 3; the best model so far, of step 2, was kept.", 3),
+        ("saving", "Stopped at step 4; the best model so far, of step 2, was kept.", 4),
+        ("evaluating", "Stopped at step 4; the best model so far, of step 2, was kept.", 4),
+    ],
+)
+def test_a_run_stopped_at_any_moment_ends_as_it_says_and_has_the_model_that_it_says(hold, moment, reason, step):
+    held = hold(moment)
+    held.queue.stop(held.run.name, by=HOST)
+    status = held.go_on()
+    assert (status.state, status.reason, status.step) == ("stopped", reason, step)
+    assert held.run.can_resume(status.state)
+    assert held.run.has_model() == (step > 0)
+    if step:
+        assert Classifier.load(held.run.adapter_dir).info.temperature != 1.0
+
+
+@pytest.mark.parametrize("moment", ["loading the backbone", "step 1", "saving", "evaluating"])
+def test_a_run_discarded_at_any_moment_leaves_nothing(hold, moment):
+    held = hold(moment)
+    held.queue.stop(held.run.name, keep=False, by=HOST)
+    assert held.go_on().state == "stopped"
+    assert not held.run.can_resume("stopped")
+    assert not {"adapter", "adapter.new", "checkpoints", "report.json"} & {
+        path.name for path in held.run.path.iterdir()
+    }
+
+
+def test_a_run_stopped_from_another_programs_page_just_before_it_trains_is_not_trained(hold):
+    held = hold("starting")
+    other = JobQueue(held.queue.runs_dir)
+    other.stop(held.run.name, by=HOST)
+    assert held.go_on().reason == BEFORE
+
+
+def test_a_run_that_waits_in_another_programs_queue_is_stopped_from_here_and_goes_back_there_when_it_is_resumed(
+    hold, config, monkeypatch
+):
+    held = hold("step 1")
+    waiting = held.queue.start(config, name="waiting", by=HOST)
+    program = "import sys; from pathlib import Path; from agnews_core.jobs.queue import JobQueue;"
+    program += "from agnews_core.jobs.visitors import HOST; queue = JobQueue(Path(sys.argv[1]));"
+    program += "print(queue.stop('waiting', by=HOST).state); queue.resume('waiting', by=HOST)"
+    command = [sys.executable, "-c", program, str(held.queue.runs_dir)]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert said == "stopped\n"
+    assert waiting.read_status().state == "queued"
+    held.go_on()
+
+
+def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_one(hold, config, tmp_path):
+    held = hold("step 1")
+    run = held.run
+    held.queue.stop(run.name, by=HOST)
+    held.go_on()
+    kept = (run.adapter_dir / ADAPTER_WEIGHTS).read_bytes()
+    write_evaluated(run.path, evaluate(Classifier.load(run.adapter_dir), config, split="test"))
+    run.clear_stop()
+    again = Moment(tmp_path, "evaluating")
+    training = start_training(run, resume=True, moment=again)
+    again.wait()
+    training.kill()
+    training.join()
+    assert run.has_model()
+    assert (run.adapter_dir / ADAPTER_WEIGHTS).read_bytes() == kept
+    assert read_evaluated(run.path, "test") is not None
+    start_training(run, resume=True).join()
+    assert run.read_status().state == "finished"
+    assert read_evaluated(run.path, "test") is None
+    assert read_report(run.path, "validation").accuracy == run.read_status().result["eval_accuracy"]
 
 
 @pytest.mark.parametrize("moment", ["saving", "evaluating"])

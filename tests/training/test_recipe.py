@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
 from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
+from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
 from agnews_core.training import parts
@@ -77,9 +79,25 @@ def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tin
     assert "validation accuracy" in (trained_run.path / "log.txt").read_text()
 
 
-def test_the_saved_model_is_the_best_one_seen(trained_run):
-    best = max(row["eval_accuracy"] for row in trained_run.read_metrics() if "eval_accuracy" in row)
-    assert trained_run.read_status().result["eval_accuracy"] == pytest.approx(best)
+def test_the_saved_model_is_the_first_of_the_best_ones_seen_and_not_the_last(tiny_settings, tmp_path):
+    # Steps so small that they change the weights and no prediction: all evaluations are equally good, and the first one counts.
+    still = {
+        **tiny_settings,
+        "learning_rate": 1e-7,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "eval_steps": 2,
+    }
+    first, long, last = (
+        create_run(tmp_path, build_config({**still, "max_steps": steps, "eval_steps": eval_steps}))
+        for steps, eval_steps in ((2, 2), (4, 2), (4, 4))
+    )
+    for run in (first, long, last):
+        train(run)
+    assert len({row["eval_accuracy"] for row in long.read_metrics() if "eval_accuracy" in row}) == 1
+    of_first, of_long, of_last = (load_file(run.adapter_dir / ADAPTER_WEIGHTS) for run in (first, long, last))
+    assert all(torch.equal(of_first[name], of_long[name]) for name in of_first)
+    assert not all(torch.equal(of_last[name], of_long[name]) for name in of_long)
 
 
 def test_training_learns(tiny_news, tmp_path):
@@ -146,7 +164,8 @@ def test_ctrl_c_saves_the_model_and_marks_the_run_stopped(tiny_settings, tmp_pat
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     status = run.read_status()
-    assert (status.state, status.reason) == ("stopped", "Stopped; the best model so far was kept.")
+    assert status.state == "stopped"
+    assert re.fullmatch(r"Stopped at step \d+; the best model so far, of step 10, was kept\.", status.reason)
     assert status.result["stopped_early"]
     assert "Traceback" not in err
     assert len(list(Classifier.load(run.adapter_dir).predict(["A text"]))) == 1
