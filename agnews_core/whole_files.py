@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+Stamp = tuple[int, int, int] | None
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -46,3 +48,12 @@ def read_regular(path: Path, *, at_most_bytes: int) -> bytes:
         if found.st_size > at_most_bytes:
             raise OSError(errno.EFBIG, f"it has more than {at_most_bytes:,} bytes", str(path))
         return file.read(at_most_bytes)
+
+
+def find_stamp(path: Path | str) -> Stamp:
+    """Return what differs once a file is changed or replaced; None for one that is not there, or not ours to look at."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked for hundreds of files a second, where a Path costs more than the answer
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

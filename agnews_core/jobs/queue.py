@@ -10,6 +10,7 @@ Whatever is asked for says by whom; what that visitor may not do is refused here
 import logging
 import threading
 import traceback
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ class JobQueue:
 
     def __init__(self, runs_dir: Path, *, train: Callable[..., None] = train_in_child) -> None:
         self.runs_dir = runs_dir
+        self._name = uuid.uuid4().hex
         self._train = train
         self._lock = threading.Lock()  # between asking for a run's state and changing it
         self._added = threading.Condition(self._lock)
@@ -158,7 +160,9 @@ class JobQueue:
             run.update_status(state="queued", reason="", ended_at="", phase="preparing data")
             return
         stamp = datetime.now(UTC).isoformat(timespec="microseconds")
-        status = run.update_status(state="queued", queued_at=stamp, reason="", ended_at="", phase="preparing data")
+        status = run.update_status(
+            state="queued", queued_at=stamp, queue=self._name, reason="", ended_at="", phase="preparing data"
+        )
         self._waiting[run.name] = _Job(run, status.owner, resume, place)
         self._added.notify()
 

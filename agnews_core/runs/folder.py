@@ -78,8 +78,15 @@ def _make_dir(runs_dir: Path, name: str | None) -> Path:
 
 def list_runs(runs_dir: Path) -> list[Run]:
     """Return the runs in a folder, newest first; a folder that is missing has none."""
-    found = [Run(path.parent) for path in runs_dir.glob("*/status.json") if _NAME.fullmatch(path.parent.name)]
-    return sorted(found, key=_created_at, reverse=True)
+    return sorted((run for run in find_runs(runs_dir) if run.exists()), key=_created_at, reverse=True)
+
+
+def find_runs(runs_dir: Path) -> list[Run]:
+    """Return what is named as a run is, in no order; other folders, and half made runs, have no status.json."""
+    try:
+        return [Run(path) for path in runs_dir.iterdir() if _NAME.fullmatch(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _created_at(run: Run) -> tuple[str, int]:

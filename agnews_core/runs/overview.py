@@ -1,67 +1,77 @@
-"""What those who watch a run want to know of it, read from its directory: progress, ETA, log tail, a line for a table.
+"""All runs at one moment, and a watch over them that reads only what has changed, once for all who look.
 
-It asks nobody but the run's directory and changes nothing there. Many may watch: rows of metrics are parsed once per change.
+It asks nobody but the runs' directories and changes nothing there.
 """
 
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from agnews_core.runs import ACTIVE, Run, find_run, list_runs
-from agnews_core.runs.presets import find_nearest_preset, format_value
-from agnews_core.runs.snapshot import Snapshot, compute_seconds, take_snapshot
+from agnews_core.runs.folder import find_runs
+from agnews_core.runs.snapshot import Snapshot, take_snapshot
+from agnews_core.runs.status import ACTIVE
+
+SHARED_SECONDS = 0.5  # those who watch share what one of them has read
 
 
 @dataclass(frozen=True)
-class RunSummary:
-    """A run in one line of a table. `differences` says how its settings differ from the preset nearest to them."""
+class Overview:
+    """All runs at one moment, newest first."""
 
-    name: str
-    state: str
-    preset: str
-    differences: str
-    best_accuracy: float | None
-    seconds: float | None
+    snapshots: tuple[Snapshot, ...]
 
+    def find(self, name: str | None) -> Snapshot | None:
+        """Return the run of this name, if it is there."""
+        return next((one for one in self.snapshots if one.run.name == name), None)
 
-def find_shown_run(runs_dir: Path, name: str | None) -> Run | None:
-    """Return the run by this name if it is still there, else the active one, else the newest, else None."""
-    runs = {run.name: run for run in list_runs(runs_dir)}
-    return runs.get(name or "") or find_active(runs_dir) or next(iter(runs.values()), None)
+    def find_active(self) -> Snapshot | None:
+        """Return the run that is being trained, else the first in the queue, else None."""
+        active = [one for one in self.snapshots if one.status.state in ACTIVE]
+        return min(active, key=lambda one: (one.status.state == "queued", one.status.queued_at), default=None)
 
+    def find_shown(self, name: str | None) -> Snapshot | None:
+        """Return the run of this name if it is still there, else the active one, else the newest, else None."""
+        return self.find(name) or self.find_active() or next(iter(self.snapshots), None)
 
-def find_place(runs_dir: Path, name: str) -> int:
-    """Return how many runs are ahead of a queued one, the one that is being trained included."""
-    ahead = 0
-    own = find_run(runs_dir, name).read_status()
-    for run in list_runs(runs_dir):
-        status = run.read_status_or_damage()
-        if run.name != name:
-            ahead += status.state == "running" or (status.state == "queued" and status.queued_at < own.queued_at)
-    return ahead
+    def count_ahead(self, name: str) -> int:
+        """Return how many runs of the same queue are ahead of a queued one, the one that is being trained included."""
+        own = self.find(name)
+        return sum(_is_ahead(one, own) for one in self.snapshots) if own else 0
 
 
-def find_active(runs_dir: Path) -> Run | None:
-    """Return the run that is being trained, else the first in the queue, else None."""
-    active = [(status, run) for run in list_runs(runs_dir) if (status := run.read_status_or_damage()).state in ACTIVE]
-    return min(active, key=lambda pair: (pair[0].state == "queued", pair[0].queued_at))[1] if active else None
+def _is_ahead(other: Snapshot, own: Snapshot) -> bool:
+    if other is own or other.status.queue != own.status.queue or not other.run.has_place():
+        return False
+    state = other.status.state
+    return state == "running" or (state == "queued" and other.status.queued_at < own.status.queued_at)
 
 
-def summarize_runs(runs_dir: Path) -> list[RunSummary]:
-    """Return a line for each run, newest first."""
-    return [summarize(take_snapshot(run)) for run in list_runs(runs_dir)]
+class RunsWatch:
+    """A folder's runs, for any number of threads that look at them."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._overview = Overview(())
+
+    def look(self, *, max_age_seconds: float = 0.0) -> Overview:
+        """Return all runs as they were at most so many seconds ago; those who wait for a look that began since share it."""
+        oldest = time.monotonic() - max_age_seconds
+        with self._lock:
+            if self._looked_at < oldest:
+                self._looked_at = time.monotonic()
+                self._overview = self._read()
+            return self._overview
+
+    def _read(self) -> Overview:
+        before = {one.run.name: one for one in self._overview.snapshots}
+        found = [take_snapshot(run, before.get(run.name)) for run in find_runs(self.runs_dir)]
+        there = [one for one in found if one.stamps[0]]  # a run may be deleted meanwhile
+        return Overview(tuple(sorted(there, key=lambda one: one.created, reverse=True)))
 
 
-def summarize(snapshot: Snapshot) -> RunSummary:
-    """Return a run's line in a table."""
-    config = snapshot.config.model_copy(update=snapshot.status.resolved)  # what "auto" stood for
-    preset, different = find_nearest_preset(config)
-    accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
-    shown = (f"{name} {format_value(getattr(config, name))}" for name in different)
-    return RunSummary(
-        name=snapshot.run.name,
-        state=snapshot.status.state,
-        preset=preset,
-        differences=", ".join(shown),
-        best_accuracy=max(accuracies, default=snapshot.status.result.get("eval_accuracy")),
-        seconds=compute_seconds(snapshot),
-    )
+def look(runs_dir: Path) -> Overview:
+    """Return all runs in a folder, once."""
+    return RunsWatch(runs_dir).look()

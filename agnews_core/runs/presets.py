@@ -4,20 +4,25 @@ from typing import Any
 
 from agnews_core.config import PRESETS, TrainConfig, build_config
 
+_BUILT = {name: build_config(preset=name) for name in PRESETS}
 
-def find_nearest_preset(config: TrainConfig) -> tuple[str, list[str]]:
-    """Return the preset that differs least from a config, and the names of the settings that differ from it."""
-    found = {name: _find_differences(config, build_config(preset=name)) for name in PRESETS}
+
+def describe_differences(config: TrainConfig) -> tuple[str, str]:
+    """Return the preset that differs least from a config, and in one line what differs from it.
+
+    >>> describe_differences(build_config({"max_steps": 30}, preset="quick"))
+    ('quick', 'max_steps 30')
+    """
+    found = {name: _find_differences(config, built) for name, built in _BUILT.items()}
     nearest = min(found, key=lambda name: len(found[name]))
-    return nearest, found[nearest]
+    return nearest, ", ".join(f"{name} {_format(getattr(config, name))}" for name in found[nearest])
 
 
 def _find_differences(config: TrainConfig, other: TrainConfig) -> list[str]:
     return [name for name in TrainConfig.model_fields if getattr(config, name) != getattr(other, name)]
 
 
-def format_value(value: Any) -> str:
-    """Format a setting's value for a person."""
+def _format(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{layer}:{r}" for layer, r in value.items())
     if isinstance(value, tuple):
@@ -26,11 +31,10 @@ def format_value(value: Any) -> str:
 
 
 def describe_settings(config: TrainConfig) -> str:
-    """Say a config in one line: its nearest preset and what differs from it.
+    """Return a sentence's words for a config: its nearest preset and what differs from it.
 
     >>> describe_settings(build_config({"max_steps": 30}, preset="quick"))
     'the preset "quick" with max_steps 30'
     """
-    preset, different = find_nearest_preset(config)
-    shown = ", ".join(f"{name} {format_value(getattr(config, name))}" for name in different)
-    return f'the preset "{preset}"{" with " if shown else ""}{shown}'
+    preset, differences = describe_differences(config)
+    return f'the preset "{preset}"{f" with {differences}" if differences else ""}'

@@ -110,8 +110,8 @@ class Run:
         """Say why a state that somebody should keep up is kept up by nobody, or return ""."""
         if state == "running" and not self.is_owned():
             return self.find_full_disk() or "The program ended while this run was training."
-        queue_lock = self.path / "queue.lock"  # runs that never stood in a queue have none
-        if state == "queued" and queue_lock.exists() and not is_locked(queue_lock) and not self.is_owned():
+        # Runs that never stood in a queue have no such lock.
+        if state == "queued" and (self.path / "queue.lock").exists() and not self.has_place() and not self.is_owned():
             return "The program ended before this run's turn came."
         return ""
 
@@ -223,6 +223,10 @@ class Run:
         with suppress(Timeout):
             lock.acquire(timeout=LOCK_SECONDS)
         return lock if lock.is_locked else None
+
+    def has_place(self) -> bool:
+        """Return whether some process holds a place in its queue for this run, or trains it from there."""
+        return is_locked(self.path / "queue.lock")
 
     def delete(self) -> None:
         """Remove the run's directory.

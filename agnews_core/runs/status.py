@@ -17,6 +17,7 @@ class RunStatus(BaseModel):
     Attributes:
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
+        queue: Which queue it was last put into; each program has its own.
         reason: Why a run failed or stopped, fit to show a person.
         notes: Every choice that was made for the user, and every fallback, in sentences.
         plan: `model.Plan`, as JSON.
@@ -35,6 +36,7 @@ class RunStatus(BaseModel):
     max_steps: int = 0
     created_at: str = ""
     queued_at: str = ""
+    queue: str = ""
     started_at: str = ""
     earlier_seconds: float = 0.0
     ended_at: str = ""

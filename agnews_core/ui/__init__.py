@@ -27,13 +27,12 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
                 classify_tab.build_tab(queue.runs_dir)
             with gr.Tab("Configure", id="configure"):
                 settings = configure_tab.build_tab()
-            with gr.Tab("Train", id="train") as train:
-                view = train_tab.build_tab(queue, settings)
+            with gr.Tab("Train", id="train"):
+                train_tab.build_tab(queue, settings)
             with gr.Tab("Evaluate", id="evaluate"):
                 evaluate_tab.build_tab(queue.runs_dir)
             with gr.Tab("Predict", id="predict"):
                 predict_tab.build_tab(queue.runs_dir)
-        train_tab.wire_visits(queue, view, train)
     return demo
 
 

@@ -1,52 +1,46 @@
-"""Rows of metrics and ranks -> plotly figures. Pure functions; colours of text and grid are the page's (assets/page.css)."""
+"""Curves and ranks -> plotly figures. Pure functions; colours of text and grid are the page's (assets/page.css)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from agnews_core.runs.snapshot import Rows
+from agnews_core.runs.metrics import Curve, Metrics
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
 
-MAX_POINTS = 600  # of a raw curve; more cannot be seen
+MAX_POINTS = 600  # of a curve; more cannot be seen
+DIGITS = 5  # after the point, likewise
 MAX_LEVEL_BARS = 8  # with more, what is written over a bar is wider than it
 SHORTEST_MEMORY, LONGEST_MEMORY = 4, 50  # steps that the smoothed loss looks back on
 # One run is in the accent; runs laid over each other are told apart by colour and by name. 3 : 1 on both pages.
 RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
 
 
-def build_loss_figure(runs: Mapping[str, Rows]) -> go.Figure:
-    """Draw training loss, raw and smoothed, and validation loss over steps; `runs` is rows by run name."""
+def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
+    """Draw training loss, raw and smoothed, and validation loss over steps; `runs` is metrics by run name."""
     figure = _build_figure("loss", revision="|".join(runs))
-    for number, (name, rows) in enumerate(runs.items()):
-        colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+    for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
-        steps, losses = _read_curve(rows, "loss")
+        steps, losses = metrics.loss.points
         smoothed = smooth(losses, weight=choose_smoothing(len(losses)))
         if len(runs) == 1:
-            figure.add_scatter(
-                x=_thin(steps), y=_thin(losses), name="training, raw", mode="lines", opacity=0.35,
-                line={"color": colour, "width": 1},
-            )  # fmt: skip
-        figure.add_scatter(
-            x=_thin(steps), y=_thin(smoothed), name=f"training{', smoothed' if len(runs) == 1 else of_run}", mode="lines",
-            line={"color": colour, "width": 2},
-        )  # fmt: skip
-        _add_points(
-            figure, rows, "eval_loss", name=f"validation{of_run}", colour=colour if of_run else MUTED, dash="dot"
-        )
+            _add_line(figure, steps, losses, name="training, raw", opacity=0.35, line={"color": colour, "width": 1})
+        called = f"training{', smoothed' if len(runs) == 1 else of_run}"
+        _add_line(figure, steps, smoothed, name=called, line={"color": colour, "width": 2})
+        validation = colour if of_run else MUTED
+        _add_points(figure, metrics.eval_loss, name=f"validation{of_run}", colour=validation, dash="dot")
     return figure
 
 
-def build_quality_figure(runs: Mapping[str, Rows]) -> go.Figure:
-    """Draw validation accuracy and F1 over steps; `runs` is rows by run name."""
+def build_quality_figure(runs: Mapping[str, Metrics]) -> go.Figure:
+    """Draw validation accuracy and F1 over steps; `runs` is metrics by run name."""
     figure = _build_figure("on the validation texts", revision="|".join(runs))
-    figure.update_yaxes(tickformat=".0%" if _spread(runs) > 0.05 else ".1%")
-    for number, (name, rows) in enumerate(runs.items()):
-        colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+    shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
+    figure.update_yaxes(tickformat=".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%")
+    for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
-        _add_points(figure, rows, "eval_accuracy", name=f"accuracy{of_run}", colour=colour, dash="solid")
-        _add_points(figure, rows, "eval_f1", name=f"F1{of_run}", colour=colour if of_run else MUTED, dash="dot")
+        _add_points(figure, metrics.eval_accuracy, name=f"accuracy{of_run}", colour=colour, dash="solid")
+        _add_points(figure, metrics.eval_f1, name=f"F1{of_run}", colour=colour if of_run else MUTED, dash="dot")
     return figure
 
 
@@ -93,27 +87,21 @@ def smooth(values: Sequence[float], *, weight: float) -> list[float]:
     return smoothed
 
 
-def _read_curve(rows: Rows, key: str) -> tuple[list[int], list[float]]:
-    points = [(row["step"], row[key]) for row in rows if key in row]
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def _thin(values: Sequence[Any]) -> list[Any]:
-    """Keep at most MAX_POINTS values, evenly spread, the last one among them."""
+def _thin(values: Sequence[float]) -> list[float]:
+    """Return at most MAX_POINTS values, evenly spread, the last one among them, with no more digits than can be seen."""
     stride = -(-len(values) // MAX_POINTS) or 1
-    return list(values[::-1][::stride][::-1])
+    return [round(value, DIGITS) for value in values[::-1][::stride][::-1]]
 
 
-def _spread(runs: Mapping[str, Rows]) -> float:
-    shown = [row["eval_accuracy"] for rows in runs.values() for row in rows if "eval_accuracy" in row]
-    return max(shown, default=1.0) - min(shown, default=0.0)
+def _add_line(figure: go.Figure, steps: Sequence[float], values: Sequence[float], **style: Any) -> None:
+    figure.add_scatter(x=_thin(steps), y=_thin(values), mode="lines", **style)
 
 
-def _add_points(figure: go.Figure, rows: Rows, key: str, *, name: str, colour: str, dash: str) -> None:
-    steps, values = _read_curve(rows, key)
+def _add_points(figure: go.Figure, curve: Curve, *, name: str, colour: str, dash: str) -> None:
+    steps, values = curve.points
     figure.add_scatter(
-        x=steps,
-        y=values,
+        x=_thin(steps),
+        y=_thin(values),
         name=name,
         mode="lines+markers",
         line={"color": colour, "width": 2, "dash": dash},

@@ -3,7 +3,7 @@
 import html
 
 from agnews_core.runs import ACTIVE, RunStatus
-from agnews_core.runs.snapshot import Progress, Snapshot
+from agnews_core.runs.snapshot import Snapshot
 from agnews_core.ui.markup import build_bar
 
 NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'
@@ -18,12 +18,11 @@ STATE_WORDS = {
 }
 
 
-def format_status(snapshot: Snapshot, progress: Progress, *, ahead: int) -> str:
-    """Say how a run is doing: state and phase, why it ended as it did, how far it is, what it uses.
+def format_status(snapshot: Snapshot, *, ahead: int) -> str:
+    """Format how a run is doing: state and phase, why it ended as it did, how far it is, what it uses.
 
     Args:
         snapshot: The run.
-        progress: Of the same moment.
         ahead: How many runs are ahead of it, if it is queued.
     """
     status = snapshot.status
@@ -33,9 +32,9 @@ def format_status(snapshot: Snapshot, progress: Progress, *, ahead: int) -> str:
         f'<div class="status-head">{state}<span class="status-run">{name}</span>{_format_phase(snapshot, ahead)}</div>'
     )
     facts = "".join(
-        f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot, progress)
+        f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot)
     )
-    bar = _format_bar(status, progress) if status.state in ACTIVE or status.step else ""
+    bar = _format_bar(snapshot) if status.state in ACTIVE or status.step else ""
     notes = "".join(f'<p class="hint">{html.escape(note)}</p>' for note in status.notes)
     return f'{head}{_format_reason(status)}{bar}<dl class="facts">{facts}</dl>{notes}'
 
@@ -53,14 +52,14 @@ def _format_phase(snapshot: Snapshot, ahead: int) -> str:
 
 
 def format_place(ahead: int) -> str:
-    """Tell a queued run its place.
+    """Format a queued run's place.
 
     >>> format_place(2)
-    'number 3 in line: 2 runs are ahead of it'
+    'position 3 in the queue (2 runs ahead)'
     """
     if not ahead:
-        return "next in line, about to start"
-    return f"number {ahead + 1} in line: {ahead} run{' is' if ahead == 1 else 's are'} ahead of it"
+        return "next in the queue, about to start"
+    return f"position {ahead + 1} in the queue ({ahead} run{'' if ahead == 1 else 's'} ahead)"
 
 
 def _format_reason(status: RunStatus) -> str:
@@ -72,25 +71,27 @@ def _format_reason(status: RunStatus) -> str:
     return f'<p class="callout callout-{kind}">{html.escape(status.reason)}{already}</p>'
 
 
-def _format_bar(status: RunStatus, progress: Progress) -> str:
-    share = 1.0 if status.state == "finished" else progress.share
+def _format_bar(snapshot: Snapshot) -> str:
+    status = snapshot.status
+    share = 1.0 if status.state == "finished" else snapshot.progress.share
     return build_bar(share, label="Training progress", moving=status.state == "running" and not status.step)
 
 
-def _list_facts(snapshot: Snapshot, progress: Progress) -> list[tuple[str, str]]:
-    status, running = snapshot.status, snapshot.status.state == "running"
-    accuracies = [row["eval_accuracy"] for row in snapshot.rows if "eval_accuracy" in row]
+def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    status, progress, best = snapshot.status, snapshot.progress, snapshot.metrics.best_accuracy
+    running, newest = status.state == "running", snapshot.metrics.newest_loss
     facts = [
         ("Step", f"{status.step:,} of {status.max_steps:,}" if status.max_steps else NOT_KNOWN),
-        ("Epoch", NOT_KNOWN if progress.epoch is None else f"{progress.epoch:.2f}"),
+        ("Epoch", NOT_KNOWN if newest.epoch is None else f"{newest.epoch:.2f}"),
         ("Speed", NOT_KNOWN if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
-        ("Best accuracy", f"{max(accuracies):.1%}" if accuracies else NOT_KNOWN),
+        ("Best accuracy", NOT_KNOWN if best is None else f"{best:.1%}"),
         ("Computes on", _format_device(status)),
-        ("Memory", NOT_KNOWN if progress.memory_mib is None else _format_mib(progress.memory_mib)),
+        ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]
-    if progress.gpu_memory_mib is not None:
-        facts.append(("GPU", f"{_format_mib(progress.gpu_memory_mib)}, {progress.gpu_percent} % busy"))
+    if newest.gpu_memory_mib is not None:
+        busy = "" if newest.gpu_percent is None else f", {newest.gpu_percent} % busy"
+        facts.append(("GPU", _format_mib(newest.gpu_memory_mib) + busy))
     # While a run goes on, what is not known yet keeps its place; later it would only be noise.
     return [(label, value) for label, value in facts if running or value != NOT_KNOWN]
 
@@ -106,7 +107,7 @@ def _format_mib(mib: int) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Say a duration as people do.
+    """Format a duration as people say it.
 
     >>> format_seconds(3700)
     '1 h 1 min'

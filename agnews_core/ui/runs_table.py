@@ -5,7 +5,7 @@ from html import escape
 
 import gradio as gr
 
-from agnews_core.runs.overview import RunSummary
+from agnews_core.runs.snapshot import RunSummary
 from agnews_core.ui.run_status import STATE_WORDS, format_seconds
 
 HEADERS = ("Run", "Status", "Best accuracy", "Time", "Differs from the preset")
@@ -23,7 +23,7 @@ def build_runs_table() -> gr.HTML:
 
 
 def format_runs(summaries: Sequence[RunSummary], *, shown: str) -> str:
-    """Say the runs as a table; the one that is shown is marked."""
+    """Format the runs as a table; the one that is shown is marked."""
     if not summaries:
         return ""
     head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
@@ -45,7 +45,7 @@ def _format_row(summary: RunSummary, *, is_shown: bool) -> str:
 
 
 def _format_time(summary: RunSummary) -> str:
-    """Say the time by the minute while a run goes on, so that the table changes rarely."""
+    """Format the time by the minute while a run goes on, so that the table changes rarely."""
     if summary.state != "running" or summary.seconds is None:
         return format_seconds(summary.seconds)
     return (

@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.ui.live_plot import build_live_plot
-from agnews_core.ui.run_status import NOTHING
 from agnews_core.ui.runs_table import build_runs_table
 
 WATCH_SECONDS = 1.0  # while a run is active
 IDLE_SECONDS = 4.0  # somebody else may start one
 MAX_COMPARED = 5
+NEWEST_RUNS = 50  # are listed, unless all are asked for
 NO_POINTS = "Points appear here as soon as training has begun."
 NO_EVALUATION = "Points appear here with the first evaluation."
 
@@ -34,6 +34,7 @@ class TrainView:
     quality: gr.HTML
     run: gr.Dropdown
     compared: gr.Dropdown
+    all_runs: gr.Checkbox
     log: gr.Textbox
     table: gr.HTML
     download: gr.Button
@@ -44,22 +45,22 @@ class TrainView:
     really_delete: gr.Button
     do_not_delete: gr.Button
     asked: gr.State
-    seen: gr.State
+    has: gr.JSON
     in_sight: gr.Checkbox
     fast: gr.Timer
     slow: gr.Timer
 
     @property
     def inputs(self) -> list[Any]:
-        """What a refresh reads: the run that is looked at, those laid over it, and what this page has already."""
-        return [self.run, self.compared, self.seen]
+        """What a refresh reads, in the order of `read_page`."""
+        return [self.run, self.compared, self.all_runs, self.has]
 
     @property
     def outputs(self) -> list[Any]:
         """What a refresh may change."""
         return [
-            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.log, self.table,
-            self.download, self.delete, self.seen, self.fast,
+            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.all_runs, self.log,
+            self.table, self.download, self.delete, self.has, self.fast,
         ]  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def lay_out() -> TrainView:
     """Lay the components out inside the current gr.Tab."""
     timers = {
         "asked": gr.State(""),  # the run a question is about, whichever is shown by the time of the answer
-        "seen": gr.State({}),
+        "has": gr.JSON({}, visible="hidden"),  # kept by the browser: the stamps of what it shows
         "in_sight": gr.Checkbox(visible=False),  # told by the browser with each tick
         "fast": gr.Timer(WATCH_SECONDS, active=False),
         "slow": gr.Timer(IDLE_SECONDS),
@@ -91,7 +92,7 @@ def _lay_out_actions() -> dict[str, Any]:
 
 
 def _lay_out_status() -> dict[str, Any]:
-    parts: dict[str, Any] = {"status": gr.HTML(NOTHING, elem_id="run-status", container=True, padding=True)}
+    parts: dict[str, Any] = {"status": gr.HTML(elem_id="run-status", container=True, padding=True)}
     with gr.Row(elem_classes="plots"):
         parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
         parts["quality"] = build_live_plot(
@@ -112,8 +113,9 @@ def _lay_out_runs() -> dict[str, Any]:
             [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", min_width=300, elem_id="compared",
             info="Lays the curves of other runs over this one's.",
         )  # fmt: skip
-    gr.Markdown("### All runs")
+    gr.Markdown("### Runs")
     parts["table"] = build_runs_table()
+    parts["all_runs"] = gr.Checkbox(False, visible=False, container=False, elem_id="all-runs")
     with gr.Row(elem_classes="actions"):
         parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
         parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")

@@ -15,7 +15,7 @@ from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import MAX_WAITING, JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import Run, create_run, find_run, now
-from agnews_core.runs.overview import find_place, find_shown_run, summarize
+from agnews_core.runs.overview import look
 from agnews_core.runs.snapshot import take_snapshot
 
 
@@ -64,7 +64,7 @@ def test_runs_are_trained_one_at_a_time_in_the_order_they_were_started(queue, tr
     runs = [queue.start(build_config(), name=f"run{number}", by=HOST) for number in range(3)]
     wait_until(lambda: state(runs[0]) == "running")
     assert [state(run) for run in runs[1:]] == ["queued", "queued"]
-    assert [find_place(queue.runs_dir, run.name) for run in runs] == [0, 1, 2]
+    assert [look(queue.runs_dir).count_ahead(run.name) for run in runs] == [0, 1, 2]
     training.end.set()
     wait_until(lambda: all(state(run) == "finished" for run in runs))
     assert training.order == [("run0", False), ("run1", False), ("run2", False)]
@@ -74,7 +74,7 @@ def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trai
     first, second, third = (queue.start(build_config(), name=name, by=HOST) for name in ("a", "b", "c"))
     wait_until(lambda: state(first) == "running")
     assert queue.stop("b", by=HOST).state == "stopped"
-    assert find_place(queue.runs_dir, "c") == 1
+    assert look(queue.runs_dir).count_ahead("c") == 1
     training.end.set()
     wait_until(lambda: state(third) == "finished")
     assert [name for name, _ in training.order] == ["a", "c"]
@@ -88,7 +88,7 @@ def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_t
     began = time.monotonic()
     queue.resume("b", by=HOST)
     assert time.monotonic() - began < 1
-    assert [find_place(queue.runs_dir, name) for name in ("c", "b")] == [1, 2]
+    assert [look(queue.runs_dir).count_ahead(name) for name in ("c", "b")] == [1, 2]
     training.end.set()
     wait_until(lambda: state(second) == "finished")
     assert training.order == [("a", False), ("c", False), ("b", True)]
@@ -296,12 +296,12 @@ def test_many_may_ask_whether_a_run_is_owned_without_disturbing_each_other(tmp_p
 
 
 def test_a_run_that_is_gone_is_followed_by_the_active_one_then_the_newest(queue):
-    assert find_shown_run(queue.runs_dir, None) is None
+    assert look(queue.runs_dir).find_shown(None) is None
     first = queue.start(build_config(), name="a", by=HOST)
     second = queue.start(build_config(), name="b", by=HOST)
     wait_until(lambda: state(first) == "running")
-    assert find_shown_run(queue.runs_dir, "b") == second
-    assert find_shown_run(queue.runs_dir, "gone") == first
+    assert look(queue.runs_dir).find_shown("b").run == second
+    assert look(queue.runs_dir).find_shown("gone").run == first
 
 
 @pytest.fixture
@@ -337,12 +337,12 @@ def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_
     wait_until(lambda: run.read_status().step >= 5, seconds=120)
     queue.stop(run.name, by=HOST)
     wait_until(lambda: state(run) == "stopped", seconds=60)
-    first = summarize(take_snapshot(run)).seconds
+    first = take_snapshot(run).summary.seconds
     queue.resume(run.name, by=HOST)  # the first child is still on its way out
     wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
     assert state(run) == "finished", run.read_status().reason
     assert run.read_status().earlier_seconds > 0
-    assert summarize(take_snapshot(run)).seconds >= first - 3  # what came after the last recorded step is left out
+    assert take_snapshot(run).summary.seconds >= first - 3  # what came after the last recorded step is left out
 
 
 def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):

@@ -1,12 +1,15 @@
+import itertools
+import json
 import os
+import threading
 
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.runs import create_run
-from agnews_core.runs.overview import find_active, find_shown_run, summarize, summarize_runs
+from agnews_core.runs import Run, create_run
+from agnews_core.runs.overview import RunsWatch, look
 from agnews_core.runs.presets import describe_settings
-from agnews_core.runs.snapshot import compute_progress, compute_step_seconds, read_log_tail, read_rows, take_snapshot
+from agnews_core.runs.snapshot import compute_step_seconds, read_log_tail, take_snapshot
 
 
 @pytest.fixture
@@ -14,9 +17,10 @@ def run(tmp_path):
     """Half of a run of 20 steps of 2 seconds, with one evaluation of 3 seconds."""
     run = create_run(tmp_path, build_config({"max_steps": 20}, preset="quick"), name="half")
     for step in range(1, 11):
-        run.append_metrics({"step": step, "epoch": step / 10, "time": 1000.0 + 2 * step, "loss": 1.4 / step})
+        seconds = 2 * step + (3 if step > 5 else 0)
+        run.append_metrics({"step": step, "epoch": step / 10, "time": 1000.0 + seconds, "loss": 1.4 / step})
         if step == 5:
-            run.append_metrics({"step": 5, "time": 1011.0, "eval_accuracy": 0.5, "eval_runtime": 3.0})
+            run.append_metrics({"step": 5, "time": 1013.0, "eval_accuracy": 0.5, "eval_runtime": 3.0})
     run.update_status(step=10, max_steps=20, started_at="1970-01-01T00:16:40+00:00")
     return run
 
@@ -24,57 +28,103 @@ def run(tmp_path):
 def test_progress_is_told_from_the_newest_steps_without_the_evaluations(run):
     run.update_status(state="running", phase="training")
     with run.own():
-        progress = compute_progress(take_snapshot(run))
+        progress = take_snapshot(run).progress
     assert progress.share == 0.5
-    assert progress.epoch == 1.0
     assert progress.samples_per_second == 32 / 2
     # 10 steps of 2 s; 10 more steps are two evaluations, and one more of the best model.
     assert progress.eta_seconds == 10 * 2 + 3 * 3.0
 
 
+@pytest.mark.parametrize(("eval_steps", "evaluations"), [(1, 10), (5, 2), (0.5, 1)])
+def test_time_left_counts_evaluations_as_often_as_they_come(run, eval_steps, evaluations):
+    config = build_config({"max_steps": 20, "eval_steps": eval_steps}, preset="quick")
+    (run.path / "config.json").write_text(config.model_dump_json())
+    run.update_status(state="running", phase="training")
+    with run.own():
+        assert take_snapshot(run).progress.eta_seconds == 10 * 2 + (evaluations + 1) * 3.0
+
+
 def test_no_speed_is_told_before_there_are_two_steps(tmp_path):
     run = create_run(tmp_path, build_config())
     run.append_metrics({"step": 1, "time": 1.0, "loss": 1.0})
-    assert compute_step_seconds(read_rows(run)) is None
-    progress = compute_progress(take_snapshot(run))
-    assert (progress.share, progress.samples_per_second, progress.eta_seconds) == (0.0, None, None)
+    snapshot = take_snapshot(run)
+    assert compute_step_seconds(snapshot.metrics.recent) is None
+    assert (snapshot.progress.share, snapshot.progress.samples_per_second, snapshot.progress.eta_seconds) == (
+        0.0,
+        None,
+        None,
+    )
+
+
+def test_speed_is_told_where_every_step_is_evaluated(trained_every_step):
+    recent = take_snapshot(trained_every_step).metrics.recent
+    assert compute_step_seconds(recent) > 0
+    # No evaluation lies in what a step took.
+    longest = max(later.time - earlier.time for earlier, later in itertools.pairwise(recent))
+    assert compute_step_seconds(recent) <= longest
+
+
+@pytest.fixture(scope="module")
+def trained_every_step(tiny_settings, tmp_path_factory):
+    from agnews_core.training.recipe import train
+
+    settings = {**tiny_settings, "max_steps": 4, "eval_steps": 1, "logging_steps": 1, "max_eval_samples": 16}
+    run = create_run(tmp_path_factory.mktemp("runs"), build_config(settings))
+    train(run)
+    return run
 
 
 def test_new_rows_are_seen_and_a_torn_one_is_not(run):
-    assert len(read_rows(run)) == 11
-    run.append_metrics({"step": 11, "time": 1022.0, "loss": 0.1})
+    before = take_snapshot(run)
+    run.append_metrics({"step": 11, "time": 1025.0, "loss": 0.1})
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 12, "ti')
-    assert [row["step"] for row in read_rows(run)][-1] == 11
-    assert take_snapshot(run).curve_stamp == "half:12:1022.0"
+    assert take_snapshot(run, before).metrics.loss.points[0] == list(range(1, 12))
 
 
 def test_a_run_is_told_apart_by_what_differs_from_the_nearest_preset(run):
-    summary = summarize(take_snapshot(run))
+    summary = take_snapshot(run).summary
     assert (summary.preset, summary.differences, summary.best_accuracy) == ("quick", "max_steps 20", 0.5)
     assert describe_settings(build_config()) == 'the preset "seed"'
 
 
 def test_a_run_that_was_killed_took_as_long_as_its_rows_say(run):
     run.update_status(state="running")
-    summary = summarize(take_snapshot(run))
+    summary = take_snapshot(run).summary
     assert summary.state == "interrupted"
-    assert summary.seconds == 20.0
+    assert summary.seconds == 23.0
     run.update_status(earlier_seconds=100.0)
-    assert summarize(take_snapshot(run)).seconds == 120.0
+    assert take_snapshot(run).summary.seconds == 123.0
 
 
 @pytest.mark.parametrize("name", ["config.json", "status.json"])
 def test_a_damaged_run_reads_as_failed_and_does_not_hide_the_others(run, name):
     damaged = create_run(run.path.parent, build_config(), name="damaged")
     (damaged.path / name).write_bytes(b'{"torn\xff')
-    assert {summary.name: summary.state for summary in summarize_runs(run.path.parent)} == {
-        "damaged": "failed",
-        "half": "queued",
-    }
-    assert find_shown_run(run.path.parent, "damaged") == damaged
-    assert take_snapshot(damaged).status.reason == f"The run damaged has no readable {name}."
-    assert find_active(run.path.parent) == run
+    overview = look(run.path.parent)
+    assert {one.run.name: one.summary.state for one in overview.snapshots} == {"damaged": "failed", "half": "queued"}
+    assert overview.find_shown("damaged").run == damaged
+    assert overview.find("damaged").status.reason == f"The run damaged has no readable {name}."
+    assert overview.find_active().run == run
+
+
+@pytest.mark.parametrize("odd", [{"ended_at": 5}, {"step": "b"}, {"earlier_seconds": []}, {"result": 7}])
+def test_an_odd_status_takes_nothing_from_the_other_runs(run, odd):
+    other = create_run(run.path.parent, build_config(), name="odd")
+    (other.path / "status.json").write_text(json.dumps({"state": "finished", **odd}))
+    overview = look(run.path.parent)
+    assert [one.summary.name for one in overview.snapshots] == ["half", "odd"]
+    assert overview.find("odd").summary.state == "failed"
+    assert overview.find("odd").status.reason == "The run odd has no readable status.json."
+
+
+def test_a_damaged_run_that_was_mended_is_read_again(run):
+    text = (run.path / "config.json").read_text()
+    (run.path / "config.json").write_text("{")
+    watch = RunsWatch(run.path.parent)
+    assert watch.look().find("half").status.state == "failed"
+    (run.path / "config.json").write_text(text)
+    assert watch.look().find("half").status.state == "queued"
 
 
 def test_the_run_that_is_shown_is_the_chosen_one_else_the_active_one_else_the_newest(run):
@@ -82,13 +132,63 @@ def test_the_run_that_is_shown_is_the_chosen_one_else_the_active_one_else_the_ne
     os.utime(newest.path / "config.json", (2e9, 2e9))
     run.update_status(state="finished")
     newest.update_status(state="stopped")
-    folder = run.path.parent
-    assert find_shown_run(folder, "half") == run
-    assert find_shown_run(folder, "gone") == find_shown_run(folder, None) == newest
-    assert find_active(folder) is None
-    run.update_status(state="queued", queued_at="2026-01-01")
-    assert find_shown_run(folder, None) == find_active(folder) == run
-    assert find_shown_run(folder / "nothing", None) is None
+    watch = RunsWatch(run.path.parent)
+    assert watch.look().find_shown("half").run == run
+    assert watch.look().find_shown("gone").run == watch.look().find_shown(None).run == newest
+    assert watch.look().find_active() is None
+    run.update_status(state="queued", queued_at="2026-01-01T00:00:00+00:00")
+    assert watch.look().find_shown(None).run == watch.look().find_active().run == run
+    assert look(run.path.parent / "nothing").find_shown(None) is None
+
+
+def test_of_an_ended_run_nothing_is_read_twice_until_it_changes(run):
+    run.update_status(state="finished")
+    watch = RunsWatch(run.path.parent)
+    first = watch.look().find("half")
+    assert watch.look().find("half") is first
+    run.update_status(state="queued")
+    assert watch.look().find("half").status.state == "queued"
+
+
+def test_a_run_that_goes_is_gone_and_one_that_takes_its_name_is_read_anew(run):
+    run.update_status(state="finished")
+    watch = RunsWatch(run.path.parent)
+    assert watch.look().find("half").metrics.loss.n == 10
+    run.delete()
+    assert watch.look().snapshots == ()
+    create_run(run.path.parent, build_config(), name="half").update_status(state="finished")
+    assert watch.look().find("half").metrics.loss.n == 0
+
+
+def test_those_who_look_at_once_share_what_one_of_them_reads(run, monkeypatch):
+    read = []
+    monkeypatch.setattr(Run, "read_stop", lambda self: read.append(self) or "")
+    watch = RunsWatch(run.path.parent)
+    threads = [threading.Thread(target=watch.look, kwargs={"max_age_seconds": 60}) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read) == 1
+    run.update_status(state="stopped")
+    assert watch.look(max_age_seconds=60).find("half").status.state == "queued"
+    assert watch.look().find("half").status.state == "stopped"
+
+
+def test_a_run_that_another_program_trains_is_not_ahead_in_this_queue(run):
+    waiting = create_run(run.path.parent, build_config(), name="waiting")
+    queued = {"state": "queued", "queue": "ours"}
+    waiting.update_status(**queued, queued_at="2026-01-02T00:00:00+00:00")
+    by_hand = create_run(run.path.parent, build_config(), name="by-hand")
+    by_hand.update_status(state="running", step=1, max_steps=9)
+    elsewhere = create_run(run.path.parent, build_config(), name="elsewhere")
+    elsewhere.update_status(state="queued", queue="theirs", queued_at="2026-01-01T00:00:00+00:00")
+    run.update_status(**queued, queued_at="2026-01-01T00:00:00+00:00")
+    places = [one.hold_place() for one in (waiting, elsewhere, run)]
+    with by_hand.own():
+        assert look(run.path.parent).count_ahead("waiting") == 1
+    for place in places:
+        place.release()
 
 
 def test_the_log_ends_with_the_traceback_of_a_run_that_failed(run):

@@ -2,8 +2,7 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
-from agnews_core.runs.overview import RunSummary
-from agnews_core.runs.snapshot import compute_progress, take_snapshot
+from agnews_core.runs.snapshot import RunSummary, take_snapshot
 from agnews_core.ui.run_status import format_status
 from agnews_core.ui.runs_table import format_runs
 
@@ -16,8 +15,7 @@ def run(tmp_path):
 
 
 def say(run, *, ahead: int = 0) -> str:
-    snapshot = take_snapshot(run)
-    return format_status(snapshot, compute_progress(snapshot), ahead=ahead)
+    return format_status(take_snapshot(run), ahead=ahead)
 
 
 def test_a_run_that_goes_on_shows_its_bar_and_keeps_room_for_what_is_not_known_yet(run):
@@ -39,7 +37,13 @@ def test_a_run_that_failed_before_its_first_step_shows_its_reason_and_no_empty_f
 
 
 def test_a_queued_run_is_told_its_place(run):
-    assert "number 3 in line: 2 runs are ahead of it" in say(run, ahead=2)
+    assert "position 3 in the queue (2 runs ahead)" in say(run, ahead=2)
+
+
+@pytest.mark.parametrize(("percent", "said"), [(97, "<dd>1.0 GiB, 97 % busy</dd>"), (None, "<dd>1.0 GiB</dd>")])
+def test_a_gpu_that_does_not_tell_its_load_shows_its_memory_alone(run, percent, said):
+    run.append_metrics({"step": 1, "time": 1.0, "loss": 1.0, "gpu_memory_mib": 1024, "gpu_percent": percent})
+    assert f"<dt>GPU</dt>{said}" in say(run)
 
 
 def test_an_interrupted_run_says_what_resume_does(run):

@@ -45,13 +45,14 @@ def test_a_person_trains_watches_reloads_stops_and_keeps_the_model(app, visit, t
     assert any(name.endswith("/adapter_model.safetensors") for name in names)
 
 
-def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_line(app, visit, tiny):
+def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_the_queue(app, visit, tiny):
     first, second = visit(app), visit(app)
     start(first, **tiny)
     wait_for_state(first, "Running")
     start(second, **tiny)
-    wait_for_state(second, "Queued")
-    assert "number 2 in line: 1 run is ahead of it" in second.locator("#run-status").inner_text()
+    place = "position 2 in the queue (1 run ahead)"
+    wait_for(second, lambda: place in second.locator("#run-status").inner_text(), what=place)
+    assert second.locator("#run-status .state").inner_text() == "Queued"
 
     first.locator("#stop").click()
     first.get_by_role("button", name="Discard it").click()

@@ -1,0 +1,166 @@
+"""What a page that shows Train has, and what has changed since: each part of it has a stamp, and is made only for a new one.
+
+The page itself keeps the stamps and sends them with each question, in the same answer as the parts that they are of. So a page
+that was closed, reloaded or asleep, or whose answer was lost, shows what there is, and nothing is kept for it here.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
+
+import gradio as gr
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agnews_core.runs import ACTIVE
+from agnews_core.runs.metrics import Metrics
+from agnews_core.runs.overview import Overview
+from agnews_core.runs.snapshot import Snapshot, find_log_stamp, read_log_tail
+from agnews_core.ui.plots import build_loss_figure, build_quality_figure
+from agnews_core.ui.run_status import NOTHING, format_status
+from agnews_core.ui.runs_table import format_runs
+from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
+
+Updates = dict[Any, Any]
+
+
+class Page(BaseModel):
+    """What a visitor's page shows: a run, others laid over it, all runs or the newest; `has` are the stamps of its parts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str | None = None
+    compared: Annotated[list[str], Field(max_length=MAX_COMPARED)] = []
+    all_runs: bool = False
+    has: dict[str, str] = {}
+
+
+def read_page(run: object, compared: object, all_runs: object, has: object) -> Page:
+    """Return what a page sent; one that is not ours is shown everything from the start."""
+    try:
+        return Page.model_validate({"run": run, "compared": compared or [], "all_runs": all_runs, "has": has or {}})
+    except ValidationError:
+        return Page()
+
+
+class _Part(NamedTuple):
+    stamp: str
+    build: Callable[[], Updates]
+
+
+def refresh(overview: Overview, view: TrainView, page: Page, *, show: str | None = None) -> Updates:
+    """Return what a page lacks.
+
+    Args:
+        overview: All runs as they are.
+        view: The components.
+        page: What the page has.
+        show: The run to show from now on; otherwise the one that it shows.
+    """
+    shown = overview.find_shown(show or page.run)
+    parts = _list_parts(overview, view, page, shown) if shown else _list_empty_parts(view)
+    stamps = {name: part.stamp for name, part in parts.items()}
+    updates: Updates = {view.has: gr.skip() if stamps == page.has else stamps}
+    for name, part in parts.items():
+        if page.has.get(name) != part.stamp:
+            updates |= part.build()
+    return updates
+
+
+def pause(view: TrainView, page: Page) -> Updates:
+    """Return what makes a page that nobody looks at ask seldom."""
+    if page.has.get("pace") != "fast":
+        return {view.has: gr.skip()}
+    return {view.has: {**page.has, "pace": "slow"}, view.fast: gr.Timer(active=False)}
+
+
+def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
+    def build() -> Updates:
+        off = dict.fromkeys((view.stop, view.resume, view.download, view.delete), gr.Button(interactive=False))
+        texts = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: ""}
+        no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[])}
+        return {**off, **texts, **no_run, view.all_runs: gr.Checkbox(visible=False), view.fast: gr.Timer(active=False)}
+
+    return {"nothing": _Part("", build)}
+
+
+def _list_parts(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+    state, run = shown.status.state, shown.run
+    status = format_status(shown, ahead=overview.count_ahead(run.name) if state == "queued" else 0)
+    pace = "fast" if overview.find_active() else "slow"
+    log = f"{run.name}{find_log_stamp(run)}"
+    return {
+        "status": _Part(_stamp(status), lambda: {view.status: status}),
+        "buttons": _build_buttons(view, shown),
+        **_build_figures(overview, view, page, shown),
+        "log": _Part(log, lambda: {view.log: read_log_tail(run)}),
+        **_build_runs(overview, view, page, shown),
+        "pace": _Part(pace, lambda: {view.fast: gr.Timer(active=pace == "fast")}),
+    }
+
+
+def _stamp(*values: object) -> str:
+    return str(hash(values))
+
+
+def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
+    state = shown.status.state
+    pressable = {
+        view.stop: state in ACTIVE,
+        view.resume: shown.run.can_resume(state),
+        view.delete: state not in ACTIVE,
+        view.download: shown.run.has_model(),
+    }
+    return _Part(
+        _stamp(*pressable.values()),
+        lambda: {button: gr.Button(interactive=is_pressable) for button, is_pressable in pressable.items()},
+    )
+
+
+def _build_figures(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+    """Return the two figures, each sent only for a new point of its own: sent again, they would flicker."""
+    others = [one for one in overview.snapshots if one.run.name in page.compared and one is not shown]
+    runs = tuple((one.run.name, one.metrics) for one in (shown, *others))
+    loss = _stamp(*((name, metrics.loss.stamp, metrics.eval_loss.stamp) for name, metrics in runs))
+    quality = _stamp(*((name, metrics.eval_accuracy.stamp, metrics.eval_f1.stamp) for name, metrics in runs))
+    return {
+        "loss": _Part(loss, lambda: {view.loss: _draw_loss(runs)}),
+        "quality": _Part(quality, lambda: {view.quality: _draw_quality(runs)}),
+    }
+
+
+@lru_cache(maxsize=16)  # those who look at the same runs share their figures
+def _draw_loss(runs: tuple[tuple[str, Metrics], ...]) -> str:
+    drawn = any(metrics.loss.n or metrics.eval_loss.n for _, metrics in runs)
+    return build_loss_figure(dict(runs)).to_json() if drawn else ""
+
+
+@lru_cache(maxsize=16)
+def _draw_quality(runs: tuple[tuple[str, Metrics], ...]) -> str:
+    return build_quality_figure(dict(runs)).to_json() if any(metrics.eval_accuracy.n for _, metrics in runs) else ""
+
+
+def _build_runs(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+    """Return the table and the two choices of a run: all runs, or the newest, the one that is shown and those laid over it."""
+    chosen = {shown.run.name, *page.compared}
+    listed = [
+        one
+        for number, one in enumerate(overview.snapshots)
+        if page.all_runs or number < NEWEST_RUNS or one.run.name in chosen
+    ]
+    names, n_runs = [one.run.name for one in listed], len(overview.snapshots)
+    table = format_runs([one.summary for one in listed], shown=shown.run.name)
+    others = [name for name in names if name != shown.run.name]
+    compared = [name for name in page.compared if name in others]
+
+    def choose() -> Updates:
+        # A visitor's choice is left alone: it may have changed since this refresh set out.
+        return {
+            view.run: gr.Dropdown(names, **({} if page.run == shown.run.name else {"value": shown.run.name})),
+            view.compared: gr.Dropdown(others, **({} if compared == page.compared else {"value": compared})),
+            view.all_runs: gr.Checkbox(label=f"List all {n_runs} runs", visible=n_runs > NEWEST_RUNS),
+        }
+
+    return {
+        "table": _Part(_stamp(table), lambda: {view.table: table}),
+        "choices": _Part(_stamp(*names, shown.run.name, n_runs), choose),
+    }
