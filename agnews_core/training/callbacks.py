@@ -52,9 +52,9 @@ class RunCallback(TrainerCallback):
         logger.info("step %d: validation accuracy %.4f", state.global_step, metrics.get("eval_accuracy", math.nan))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Record progress; evaluate at the very end too; stop and save when a stop is asked for."""
+        """Record progress, at the very end the loss too; stop and save when a stop is asked for."""
         if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = True
+            control.should_log = True
         if time.monotonic() - self._status_at > STATUS_SECONDS or state.global_step >= state.max_steps:
             self._run.update_status(step=state.global_step)
             self._status_at = time.monotonic()
