@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
-from agnews_core.hosting.cookies import VisitorCookie
+from agnews_core.hosting.requests import build_app_options
 from agnews_core.hosting.visitors import is_shared
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
+from agnews_core.ui.errors import Page
 from agnews_core.ui.theme import build_css, build_theme
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
@@ -18,7 +18,7 @@ TITLE = "AG News classifier"
 
 def build_demo(queue: JobQueue) -> gr.Blocks:
     """Build the page over a job queue, whose runs folder all tabs read."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(86400, 86400)) as demo:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=(86400, 86400)) as demo:
         gr.Markdown(
             f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
         )
@@ -49,5 +49,8 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "ssr_mode": False,
         "pwa": False,
-        "app_kwargs": {"middleware": [Middleware(VisitorCookie)]},
+        "run_history": False,
+        "enable_monitoring": False,  # it would tell everybody
+        "state_session_capacity": 200,  # each takes half a megabyte; the one used longest ago makes room
+        "app_kwargs": build_app_options(),
     }

@@ -3,19 +3,22 @@
 import functools
 import html
 import inspect
+import json
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 import gradio as gr
 
-from agnews_core.errors import AgNewsError
+from agnews_core.errors import AgNewsError, DataError, quote
 
 logger = logging.getLogger(__name__)
+_logged: set[tuple[str, int | None]] = set()
 
 TITLE = "That did not work"
-UNEXPECTED = "Something went wrong that should not have; it was written to the program's log. Please try again."
+UNEXPECTED = "Unexpected error; details are in the log. Please try again."
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,11 +33,40 @@ def shown_as_toast() -> Iterator[None]:
         yield
     except AgNewsError as error:
         raise gr.Error(html.escape(str(error), quote=False), title=TITLE, print_exception=False) from error
-    except gr.Error:
+    except gr.Error as error:
+        error.print_exception = False
         raise
     except Exception as error:
-        logger.exception("An event of the page failed.")
+        _log(error)
         raise gr.Error(UNEXPECTED, title=TITLE, print_exception=False) from error
+
+
+def _log(error: Exception) -> None:
+    """Log a traceback once for each line of code that fails, so that nobody can fill the log."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    if (place.filename, place.lineno) in _logged:
+        logger.error("An event of the page failed at the same place again: %s", quote(error))
+    else:
+        _logged.add((place.filename, place.lineno))
+        logger.error("An event of the page failed.", exc_info=error)
+
+
+class Page(gr.Blocks):  # type: ignore[misc]
+    """The page. Each of its events passes here, so that what fails before or after its handler is a toast too."""
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
+        """Answer an event."""
+        with shown_as_toast():
+            _check_letters(inputs)
+            return await super().process_api(block_fn, inputs, *args, **kwargs)
+
+
+def _check_letters(inputs: list[Any]) -> None:
+    """Refuse half a character, which JSON can carry to us and gradio cannot carry back."""
+    try:
+        json.dumps(inputs, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise DataError("The text holds half a character (a lone surrogate); take it out and try again.") from error
 
 
 def warn(problem: AgNewsError) -> None:

@@ -100,8 +100,21 @@ def test_what_goes_wrong_becomes_one_sentence_without_markup(caplog):
     assert next(steps) == "x"
     with pytest.raises(gr.Error) as raised:
         next(steps)
-    assert raised.value.message == UNEXPECTED
+    assert raised.value.message == UNEXPECTED == "Unexpected error; details are in the log. Please try again."
     assert "KeyError" in caplog.text
+
+
+def test_what_fails_again_at_the_same_place_takes_one_line_of_the_log(caplog):
+    def fail():
+        with pytest.raises(gr.Error), shown_as_toast():
+            raise KeyError("x" * 10**6)
+
+    fail()
+    caplog.clear()
+    fail()
+    assert len(caplog.text.splitlines()) == 1
+    assert "failed at the same place again" in caplog.text
+    assert len(caplog.text) < 300
 
 
 def test_plan_is_offered_to_programs_with_described_parameters(client):
