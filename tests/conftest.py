@@ -22,6 +22,14 @@ def read_sample(split: str) -> list[dict]:
     return [json.loads(line) for line in (SAMPLE_DIR / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What a test logged may hold halves of characters, which cannot be sent from a worker of pytest-xdist."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture(autouse=True)
 def _forget_what_the_hub_said():
     hub.hub_answers.forget()
