@@ -78,7 +78,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "reason": status.reason,
         "step": status.step,
         "max_steps": status.max_steps,
-        "backbone": status.plan.get("backbone", ""),
-        "eval_accuracy": status.result.get("eval_accuracy"),
+        "backbone": status.plan.backbone if status.plan else "",
+        "eval_accuracy": status.result.eval_accuracy if status.result else None,
         "created_at": status.created_at,
     }

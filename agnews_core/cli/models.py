@@ -29,6 +29,7 @@ def load_classifier(adapter_dir: Path, run: Run | None, backbone: str | None) ->
     """Load a model that `find_adapter` found, and print which one it is."""
     from agnews_core.inference.classifier import Classifier
 
-    named = backbone or (run.read_status().resolved.get("backbone") if run else None)
+    resolved = run.read_status().resolved if run else None
+    named = backbone or (resolved.backbone if resolved else None)
     click.echo(f"Model: {adapter_dir}", err=True)
     return Classifier.load(adapter_dir, backbone_name=named)

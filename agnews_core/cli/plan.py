@@ -1,18 +1,13 @@
 """The command that shows what settings come to."""
 
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, SettingsCommand, read_overrides
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.config import build_config, write_settings
-from agnews_core.errors import CheckpointError
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(cls=SettingsCommand)
@@ -25,12 +20,14 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     if save:
         write_settings(config, save)
     with quiet_stdout(as_json) as out:
-        from agnews_core.models.backbones import check_backbone
         from agnews_core.models.lora import plan as make_plan
+        from agnews_core.training.resolve import resolve
 
-        result = make_plan(config)
+        missing: list[str] = []  # a plan needs neither weights nor news
+        resolved = resolve(config, missing=missing)
+        result = make_plan(resolved.apply_to(config))
     if as_json:
-        print_json(result.to_json(), out)
+        print_json(result.model_dump(), out)
         return
     share = result.trainable_parameters / result.total_parameters
     click.echo(f"{result.backbone}: {result.n_layers} layers, {result.total_parameters:,} parameters")
@@ -41,5 +38,5 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     for layer in range(result.n_layers):
         r = result.layer_ranks.get(layer)
         click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
-    with contextlib.suppress(CheckpointError):  # a plan needs no weights
-        click.echo(check_backbone(config.backbone), err=True)
+    for told in (*resolved.notes, *missing):
+        click.echo(told, err=True)

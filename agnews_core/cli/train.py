@@ -15,7 +15,6 @@ from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
 from agnews_core.runs import ACTIVE, Run, create_run, find_newest_run, find_run, find_runs_dir
-from agnews_core.training.result import TrainResult
 
 
 @click.command(cls=SettingsCommand)
@@ -55,21 +54,24 @@ def train(
             from agnews_core.training.recipe import train_owned
 
             try:
-                result = train_owned(run, resume=resume is not None)
+                status = train_owned(run, resume=resume is not None)
             except StoppedEarlyError as error:
                 click.echo(str(error), err=True)
                 return EXIT_INTERRUPTED
+    facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state}
+    for part in (status.resolved, status.plan, status.data, status.result):
+        facts |= part.model_dump() if part else {}
     if as_json:
-        print_json(result.to_json(), out)
+        print_json(facts, out)
     else:
-        _print_result(result)
-    return EXIT_INTERRUPTED if result.state == "stopped" else 0
+        _print_facts(facts)
+    return EXIT_INTERRUPTED if status.state == "stopped" else 0
 
 
-def _print_result(result: TrainResult) -> None:
-    accuracy = "not evaluated" if result.eval_accuracy is None else f"{result.eval_accuracy:.4f}"
-    click.echo(f"Run {result.run_dir} {result.state}. Validation accuracy of the best model: {accuracy}.")
-    click.echo(f"News: {result.data_source}. Backbone: {result.plan.backbone}.")
+def _print_facts(facts: dict[str, Any]) -> None:
+    accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.4f}"
+    click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}.")
+    click.echo(f"News: {facts['data_source']}. Backbone: {facts['backbone']}.")
 
 
 def _find_unfinished(folder: Path, name: str | None) -> Run:

@@ -1,7 +1,7 @@
 """How good a model is, as a person looks at it: its evaluation on a split and the baseline beside it, found or made."""
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -111,7 +111,7 @@ def evaluate_split(
         probabilities,
         split=split,
         data_source=news.counts.source,
-        data_counts=asdict(news.counts),
+        data_counts=news.counts.model_dump(),
         backbone=classifier.info.backbone,
         seed=config.seed,
         temperature=temperature,

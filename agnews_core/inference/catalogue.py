@@ -16,7 +16,7 @@ from agnews_core.evaluation.files import REPORT
 from agnews_core.libraries import import_libraries
 from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.models.backbones import BUNDLED_BACKBONE
-from agnews_core.runs import Run, RunStatus, list_runs
+from agnews_core.runs import Run, list_runs
 
 if TYPE_CHECKING:
     from agnews_core.inference.classifier import Classifier
@@ -104,16 +104,12 @@ def _read_run(run: Run) -> TrainedModel | None:
         key=f"run/{run.name}",
         folder=run.path,
         adapter_dir=run.adapter_dir,
-        backbone=_find_backbone(status),
-        accuracy=status.result.get("eval_accuracy"),
-        n_validation=status.result.get("n_validation"),
+        backbone=status.resolved.backbone if status.resolved else "auto",
+        accuracy=status.result.eval_accuracy if status.result else None,
+        n_validation=status.data.n_validation if status.data else None,
         run=run,
         is_whole=status.state == "finished",
     )
-
-
-def _find_backbone(status: RunStatus) -> str:
-    return status.resolved.get("backbone") or str(status.plan.get("backbone", "auto"))
 
 
 def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:

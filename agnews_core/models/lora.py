@@ -6,6 +6,7 @@ rather than believed.
 """
 
 import contextlib
+import functools
 import re
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.labels import LABELS
-from agnews_core.models.backbones import Backbone, choose_name, load_backbone_config
+from agnews_core.models.backbones import Backbone, load_backbone_config
 from agnews_core.models.plan import Plan, resolve_layer_ranks
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
@@ -29,14 +30,13 @@ class LoraSettings(Protocol):
     lora_scaling: LoraScaling
 
 
-def build_lora_config(settings: LoraSettings, *, n_layers: int) -> Any:
+def build_lora_config(settings: LoraSettings, ranks: dict[int, int], *, dropout: float = 0.0) -> Any:
     """Build the peft.LoraConfig that gives each layer exactly its rank.
 
     The default rank and alpha are those of the largest layer; every other layer is named in the patterns.
     """
     from peft import LoraConfig, TaskType
 
-    ranks = resolve_layer_ranks(settings.layer_ranks, n_layers=n_layers)
     r_max = max(ranks.values(), default=1)
     layers = "|".join(str(layer) for layer in ranks)
     modules = "|".join(re.escape(name) for name in settings.target_modules)
@@ -45,7 +45,7 @@ def build_lora_config(settings: LoraSettings, *, n_layers: int) -> Any:
         task_type=TaskType.SEQ_CLS,
         r=r_max,
         lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout if isinstance(settings, TrainConfig) else 0.0,  # only training drops out
+        lora_dropout=dropout,
         use_rslora=settings.lora_scaling == "rslora",
         target_modules=rf".*\.layer\.({layers})\.(.*\.)?({modules})",
         rank_pattern={_layer_pattern(layer): r for layer, r in ranks.items()},
@@ -63,14 +63,31 @@ def plan(config: TrainConfig) -> Plan:
     Raises:
         ConfigError: A layer does not exist, a target module matches nothing, or the parameter budget is exceeded.
     """
+    check_max_length(config.max_length, load_backbone_config(config.backbone), config.backbone)
+    built = _count(config.backbone, tuple(config.layer_ranks.items()), config.target_modules)
+    _check_budget(built, config.max_trainable_parameters)
+    return built
+
+
+@functools.lru_cache(maxsize=128)
+def _count(backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modules: tuple[str, ...]) -> Plan:
     import torch
 
-    name = choose_name(config.backbone)
-    backbone_config = load_backbone_config(name)
-    check_max_length(config.max_length, backbone_config, name)
+    settings = TrainConfig(layer_ranks=dict(layer_ranks), target_modules=target_modules)
     with torch.device("meta"):
-        model = _add_lora(_build_bare(backbone_config, name), config)
-    return read_plan(model, name, config)
+        model = _add_lora(_build_bare(load_backbone_config(backbone), backbone), settings)
+    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    n_trainable, n_lora = sum(trainable.values()), sum(n for name, n in trainable.items() if ".lora_" in name)
+    return Plan(
+        backbone=backbone,
+        n_layers=model.config.num_hidden_layers,
+        layer_ranks=read_layer_ranks(model),
+        trainable_parameters=n_trainable,
+        lora_parameters=n_lora,
+        head_parameters=n_trainable - n_lora,
+        # Parameters that only PEFT added or copied are not part of the backbone's own count.
+        total_parameters=sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name),
+    )
 
 
 def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
@@ -86,26 +103,6 @@ def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
         raise ConfigError(
             f"`max_length` {max_length} is more than the {n_positions} tokens that backbone {name} can read."
         )
-
-
-def read_plan(model: Any, backbone: str, config: TrainConfig) -> Plan:
-    """Read layers, ranks and parameter counts from a built PEFT model and hold them against the config.
-
-    Raises:
-        ConfigError: What was built is not what the config says, or exceeds its budget.
-    """
-    n_layers = model.config.num_hidden_layers
-    built = read_layer_ranks(model)
-    wanted = resolve_layer_ranks(config.layer_ranks, n_layers=n_layers)
-    if built != wanted:
-        raise ConfigError(f"The built ranks {built} are not the wanted ones {wanted}; please report this as a bug.")
-    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    lora = sum(count for name, count in trainable.items() if ".lora_" in name)
-    # Parameters that only PEFT added or copied are not part of the backbone's own count.
-    total = sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name)
-    result = Plan(backbone, n_layers, built, sum(trainable.values()), lora, sum(trainable.values()) - lora, total)
-    _check_budget(result, config.max_trainable_parameters)
-    return result
 
 
 def _check_budget(built: Plan, budget: int | None) -> None:
@@ -153,24 +150,27 @@ def _with_labels(backbone_config: Any) -> Any:
     return backbone_config
 
 
-def _add_lora(bare: Any, settings: LoraSettings) -> Any:
+def _add_lora(bare: Any, settings: LoraSettings, *, dropout: float = 0.0) -> Any:
     from peft import get_peft_model
 
-    n_layers = bare.config.num_hidden_layers
-    lora_config = build_lora_config(settings, n_layers=n_layers)
-    _check_targets(bare, settings, n_layers)
+    ranks = resolve_layer_ranks(settings.layer_ranks, n_layers=bare.config.num_hidden_layers)
+    _check_targets(bare, settings.target_modules)
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.23 by a name that transformers has renamed.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        return get_peft_model(bare, lora_config)
+        model = get_peft_model(bare, build_lora_config(settings, ranks, dropout=dropout))
+    built = read_layer_ranks(model)
+    if built != ranks:
+        raise ConfigError(f"The built ranks {built} are not the wanted ones {ranks}; please report this as a bug.")
+    return model
 
 
-def _check_targets(bare: Any, settings: LoraSettings, n_layers: int) -> None:
+def _check_targets(bare: Any, target_modules: ModuleNames) -> None:
     """Refuse a target that names no module, before PEFT builds anything around the others."""
     names = [
         name for name, module in bare.named_modules() if _LAYER.search(f"{name}.") and hasattr(module, "in_features")
     ]
-    for target in settings.target_modules:
+    for target in target_modules:
         if not any(f".{name}".endswith(f".{target}") for name in names):
             known = sorted({re.sub(r".*\.layer\.\d+\.", "", name) for name in names})
             raise ConfigError(
@@ -195,17 +195,17 @@ def build_model(config: TrainConfig, backbone: Backbone) -> Any:
     import torch
 
     torch.manual_seed(config.seed)
-    return load_with_lora(backbone, config)
+    return load_with_lora(backbone, config, dropout=config.lora_dropout)
 
 
-def load_with_lora(backbone: Backbone, settings: LoraSettings) -> Any:
+def load_with_lora(backbone: Backbone, settings: LoraSettings, *, dropout: float = 0.0) -> Any:
     """Load a backbone's weights and add LoRA and a head whose own weights are still to be trained, or to be loaded.
 
     Raises:
         ConfigError: As `plan`.
         CheckpointError: The weights cannot be read.
     """
-    return _add_lora(_load_bare(backbone), settings)
+    return _add_lora(_load_bare(backbone), settings, dropout=dropout)
 
 
 def _load_bare(backbone: Backbone) -> Any:

@@ -1,15 +1,16 @@
 """What a config comes to on its backbone: the rank of each layer, and the parameters that are trained. Loads nothing heavy."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from agnews_core.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(BaseModel):
     """What a config comes to on its backbone, read from the built modules. Parameters are counted in numbers."""
+
+    model_config = ConfigDict(frozen=True)
 
     backbone: str
     n_layers: int
@@ -19,9 +20,10 @@ class Plan:
     head_parameters: int
     total_parameters: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan with layers as strings, as JSON has them."""
-        return {**asdict(self), "layer_ranks": {str(layer): r for layer, r in self.layer_ranks.items()}}
+    @property
+    def ranks_from_top(self) -> dict[int, int]:
+        """The ranks with layers counted from the top, -1, as presets have them."""
+        return {layer - self.n_layers: r for layer, r in self.layer_ranks.items()}
 
 
 def resolve_layer_ranks(layer_ranks: Mapping[int, int], *, n_layers: int) -> dict[int, int]:

@@ -1,66 +1,35 @@
 """News split into training and validation, 90/10, with what was left out counted and said."""
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pandas as pd
+from datasets import Dataset
+from sklearn.model_selection import train_test_split
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
-from agnews_core.news.sources import NewsFolder, find_news
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from datasets import Dataset
 from agnews_core.labels import LABELS
+from agnews_core.news.counts import DataCounts
+from agnews_core.news.sources import NewsFolder, find_news
 from agnews_core.news.tables import find_split, read_split
 
 VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class DataCounts:
-    """What was read and what was left out, in rows. `source` says in words where it came from."""
-
-    source: str
-    n_read: int
-    n_empty: int
-    n_duplicates: int
-    n_in_test: int
-    n_train: int
-    n_validation: int
-    n_test: int
-    n_test_empty: int = 0
-
-    def describe(self) -> str:
-        """Say it in one line.
-
-        >>> DataCounts("sample", 10, 1, 0, 0, 8, 1, 0).describe()
-        'sample: 10 texts read; left out: 1 empty; 8 to train on, 1 to validate.'
-        """
-        left_out = [
-            f"{count:,} {what}"
-            for count, what in (
-                (self.n_empty, "empty"),
-                (self.n_duplicates, "that repeat another"),
-                (self.n_in_test, "that are also in the test file"),
-            )
-            if count
-        ]
-        test = f", {self.n_test:,} to test" if self.n_test else ""
-        test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
-        middle = f"; left out: {', '.join(left_out)}" if left_out else ""
-        split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
-        return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."
-
-
-@dataclass(frozen=True)
 class News:
-    """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing."""
+    """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing.
+
+    `digest` tells these splits, row by row, from any others.
+    """
 
     folder: NewsFolder
-    train: "Dataset"
-    validation: "Dataset"
-    test: "Dataset | None"
+    train: Dataset
+    validation: Dataset
+    test: Dataset | None
     counts: DataCounts
+    digest: str
 
 
 def load_news(config: TrainConfig) -> News:
@@ -91,15 +60,20 @@ def load_news(config: TrainConfig) -> News:
         n_test_empty=0 if test is None or test_rows is None else len(test_rows) - len(test),
     )
     return News(
-        folder, _to_dataset(train), _to_dataset(validation), None if test is None else _to_dataset(test), counts
+        folder=folder,
+        train=_to_dataset(train),
+        validation=_to_dataset(validation),
+        test=None if test is None else _to_dataset(test),
+        counts=counts,
+        digest=_compute_digest(train=train, validation=validation, test=test),
     )
 
 
-def _drop_empty(rows: "pd.DataFrame") -> "pd.DataFrame":
+def _drop_empty(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["text"].str.strip() != ""]
 
 
-def _drop_repeats(rows: "pd.DataFrame", test: "pd.DataFrame | None") -> tuple["pd.DataFrame", int, int]:
+def _drop_repeats(rows: pd.DataFrame, test: pd.DataFrame | None) -> tuple[pd.DataFrame, int, int]:
     """Keep the first of each text (white space and case aside) that is not in `test`; count what goes."""
     keys = _normalise(rows["text"])
     repeated = keys.duplicated()
@@ -111,9 +85,7 @@ def _normalise(texts: "pd.Series[str]") -> "pd.Series[str]":
     return texts.str.split().str.join(" ").str.casefold()
 
 
-def _split(rows: "pd.DataFrame", config: TrainConfig) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    from sklearn.model_selection import train_test_split
-
+def _split(rows: pd.DataFrame, config: TrainConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     if rows["label"].nunique() < 2:
         found = f"all are {LABELS[rows['label'].iloc[0]]}" if len(rows) else "none is left"
         raise DataError(f"Training needs texts of at least 2 classes; of the usable texts {found}.")
@@ -131,7 +103,7 @@ def _split(rows: "pd.DataFrame", config: TrainConfig) -> tuple["pd.DataFrame", "
     return _take(train, config.max_train_samples, config.seed), _take(validation, config.max_eval_samples, config.seed)
 
 
-def _take(rows: "pd.DataFrame", at_most: int | None, seed: int) -> "pd.DataFrame":
+def _take(rows: pd.DataFrame, at_most: int | None, seed: int) -> pd.DataFrame:
     """Take a seeded sample that keeps the classes' shares as far as its size allows."""
     if at_most is None or at_most >= len(rows):
         return rows
@@ -142,7 +114,16 @@ def _take(rows: "pd.DataFrame", at_most: int | None, seed: int) -> "pd.DataFrame
     return shuffled.loc[place.sort_values(kind="stable").index[:at_most]]
 
 
-def _to_dataset(rows: "pd.DataFrame") -> "Dataset":
-    from datasets import Dataset
-
+def _to_dataset(rows: pd.DataFrame) -> Dataset:
     return Dataset.from_pandas(rows[["text", "label"]], preserve_index=False)
+
+
+def _compute_digest(**splits: pd.DataFrame | None) -> str:
+    digest = hashlib.sha256()
+    for name, rows in splits.items():
+        if rows is not None:
+            digest.update(f"{name} {len(rows)}\n".encode())
+            for label, text in zip(rows["label"], rows["text"], strict=True):
+                written = text.encode(errors="surrogatepass")
+                digest.update(b"%d %d %b" % (label, len(written), written))
+    return digest.hexdigest()

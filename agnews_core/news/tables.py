@@ -47,6 +47,12 @@ def find_split(folder: Path, split: str) -> list[Path]:
     return []
 
 
+def stamp_news(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes with the files of a folder's splits: name, time of change and size of each."""
+    files = [file for split in ("train", "test") for file in find_split(folder, split)]
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
 def _check_all_there(parts: list[Path]) -> list[Path]:
     numbered = re.search(r"-of-(\d+)", parts[0].name)
     if numbered and int(numbered[1]) != len(parts):

@@ -32,7 +32,7 @@ from agnews_core.models.adapters import (
     write_adapter_info,
 )
 from agnews_core.publishing.downloads import choose_download_path
-from agnews_core.runs import Run
+from agnews_core.runs import Run, RunStatus
 from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ def _read_model(run: Run) -> _Model:
         raise RunError(f"The model of run {run.name} is damaged: {ADAPTER_WEIGHTS} is missing.")
     status, config, info = run.read_status(), run.read_config(), read_adapter_info(run.adapter_dir)
     backbone, news = info.backbone, config.data
-    if status.backbone_source == "folder":
-        backbone = base_model = Path(status.resolved["backbone"]).name or backbone
-    if _is_folder(status.resolved.get("data", "")):
+    if status.resolved and status.resolved.backbone_source == "folder":
+        backbone = base_model = Path(status.resolved.backbone).name or backbone
+    if status.resolved and status.resolved.is_news_folder:
         news = "auto"
     evaluated = read_evaluated(run.path, SPLIT)
     return _Model(
@@ -139,20 +139,15 @@ def _read_model(run: Run) -> _Model:
         info=info.model_copy(update={"backbone": backbone}),
         config=config.model_copy(update={"backbone": backbone, "data": news}),
         versions=status.versions,
-        report=_make_shareable(evaluated.report, run, backbone) if evaluated else None,
+        report=_make_shareable(evaluated.report, status, backbone) if evaluated else None,
         baseline=read_baseline(run.path, SPLIT),
     )
 
 
-def _is_folder(data: str) -> bool:
-    """Tell whether resolved news is a folder of this machine; the other ones have a word for a name."""
-    return Path(data).is_absolute()
-
-
-def _make_shareable(report: "EvaluationReport", run: Run, backbone: str) -> "EvaluationReport":
+def _make_shareable(report: "EvaluationReport", status: RunStatus, backbone: str) -> "EvaluationReport":
     """Return a report without the texts, which are not ours to pass on, and without names of this machine's folders."""
     source = report.data_source
-    if _is_folder(run.read_status().resolved.get("data", "")):
+    if status.resolved and status.resolved.is_news_folder:
         source = f"a folder of {report.data_counts['n_read']:,} texts"
     counts = {**report.data_counts, "source": source}
     changes = {"mistakes": [], "data_source": source, "data_counts": counts, "backbone": backbone}

@@ -20,14 +20,17 @@ Nothing here trains, or imports torch or transformers.
 """
 
 from agnews_core.runs.folder import check_name, create_run, find_newest_run, find_run, find_runs_dir, list_runs
+from agnews_core.runs.resolved import Resolved
 from agnews_core.runs.run import Run
-from agnews_core.runs.status import ACTIVE, RESUMABLE, Phase, RunStatus, State, now
+from agnews_core.runs.status import ACTIVE, RESUMABLE, Phase, RunResult, RunStatus, State, now
 
 __all__ = [
     "ACTIVE",
     "RESUMABLE",
     "Phase",
+    "Resolved",
     "Run",
+    "RunResult",
     "RunStatus",
     "State",
     "check_name",

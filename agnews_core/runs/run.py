@@ -15,7 +15,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
-from agnews_core.runs.status import RESUMABLE, RunStatus, State, now
+from agnews_core.runs.status import RESUMABLE, RunStatus, State, now, parse_status
 from agnews_core.whole_files import write_whole
 
 LOCK_SECONDS = 5.0  # a reader may hold a lock for a moment
@@ -60,8 +60,9 @@ class Run:
             raise RunError(f"The run {self.name} has no readable config.json.") from error
 
     def read_resolved_config(self) -> TrainConfig:
-        """Read the settings with "auto" replaced by what it stood for, so that they find the same backbone and news."""
-        return self.read_config().model_copy(update=self.read_status().resolved)
+        """Read the settings with nothing left open; of a run that has not begun, as they are."""
+        config, resolved = self.read_config(), self.read_status().resolved
+        return resolved.apply_to(config) if resolved else config
 
     def read_status(self) -> RunStatus:
         """Read the run's status; "running" that no process owns reads as "interrupted".
@@ -70,7 +71,7 @@ class Run:
             RunError: status.json is missing or damaged.
         """
         try:
-            status = RunStatus.model_validate_json((self.path / "status.json").read_text(encoding="utf-8"))
+            status = parse_status((self.path / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:  # not there, not text, or not what it should be
             raise RunError(f"The run {self.name} has no readable status.json.") from error
         reason = self._find_interruption(status.state)
@@ -138,9 +139,8 @@ class Run:
 
     def update_status(self, **changes: Any) -> RunStatus:
         """Replace status.json whole with some fields changed."""
-        status = RunStatus.model_validate(
-            {**json.loads((self.path / "status.json").read_text(encoding="utf-8")), **changes}
-        )
+        before = parse_status((self.path / "status.json").read_text(encoding="utf-8"))
+        status = RunStatus.model_validate({**dict(before), **changes})
         write_whole(self.path / "status.json", status.model_dump_json(indent=2))
         return status
 

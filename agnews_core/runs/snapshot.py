@@ -138,15 +138,16 @@ def _compute_eta(snapshot: Snapshot, step_seconds: float) -> float:
 
 def _summarize(snapshot: Snapshot) -> RunSummary:
     status, best = snapshot.status, snapshot.metrics.best_accuracy
-    preset, differences = describe_differences(
-        snapshot.config.model_copy(update=status.resolved)
-    )  # what "auto" stood for
+    config = snapshot.config
+    if status.resolved and status.plan:  # what "auto" stood for; layers from the top, as presets have them
+        config = status.resolved.apply_to(config).model_copy(update={"layer_ranks": status.plan.ranks_from_top})
+    preset, differences = describe_differences(config)
     return RunSummary(
         name=snapshot.run.name,
         state=status.state,
         preset=preset,
         differences=differences,
-        best_accuracy=status.result.get("eval_accuracy") if best is None else best,
+        best_accuracy=best if best is not None or status.result is None else status.result.eval_accuracy,
         seconds=compute_seconds(snapshot),
     )
 

@@ -1,9 +1,14 @@
 """What a run says of itself in status.json: the states it can be in, and what is known of it."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import from_json
+
+from agnews_core.models.plan import Plan
+from agnews_core.news.counts import DataCounts
+from agnews_core.runs.resolved import Resolved
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
@@ -11,23 +16,44 @@ RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
 Phase = Literal["preparing data", "loading the backbone", "training", "evaluating", "saving", "done"]
 
 
+def _check_time(stamp: str) -> str:
+    if stamp and datetime.fromisoformat(stamp).tzinfo is None:
+        raise ValueError("must name its time zone")
+    return stamp
+
+
+Stamp = Annotated[str, AfterValidator(_check_time)]
+"""A time in ISO 8601 with its zone, or "" for "not yet"."""
+
+
+class RunResult(BaseModel):
+    """What a training came to; accuracy and F1 (macro) are of the best model on the validation texts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    eval_accuracy: float | None
+    eval_f1: float | None
+    train_runtime_seconds: float
+    train_samples_per_second: float
+    stopped_early: bool
+
+
 class RunStatus(BaseModel):
-    """What status.json holds.
+    """What status.json holds; None is "not known yet".
 
     Attributes:
+        schema_version: 2; what the first version wrote, without a number, is read by `parse_status`.
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         queue: Which queue it was last put into; each program has its own.
         reason: Why a run failed or stopped, fit to show a person.
-        notes: Every choice that was made for the user, and every fallback, in sentences.
-        plan: `model.Plan`, as JSON.
-        data: `data.DataCounts`, as JSON.
-        resolved: The settings that stood for something else ("auto"), as they were when the run first started.
-        result: What `train` reports when it ends.
+        notes: What became of the run, and every choice made for the user, in sentences.
+        resolved: What the settings left open, as it was decided when the run last began.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    schema_version: Literal[2] = 2
     state: State = "queued"
     phase: Phase = "preparing data"
     owner: str = ""
@@ -37,18 +63,36 @@ class RunStatus(BaseModel):
     created_at: str = ""
     queued_at: str = ""
     queue: str = ""
-    started_at: str = ""
+    started_at: Stamp = ""
     earlier_seconds: float = 0.0
-    ended_at: str = ""
-    device: str = ""
-    precision: str = ""
-    backbone_source: str = ""
+    ended_at: Stamp = ""
     notes: tuple[str, ...] = ()
-    plan: dict[str, Any] = {}
-    data: dict[str, Any] = {}
     versions: dict[str, str] = {}
-    resolved: dict[str, str] = {}
-    result: dict[str, Any] = {}
+    resolved: Resolved | None = None
+    plan: Plan | None = None
+    data: DataCounts | None = None
+    result: RunResult | None = None
+
+
+def parse_status(text: str) -> RunStatus:
+    """Parse status.json, as this version or the first one wrote it.
+
+    Raises:
+        ValueError: It is not JSON, or not what it should be.
+    """
+    values = from_json(text)
+    is_first = isinstance(values, dict) and "schema_version" not in values
+    return RunStatus.model_validate(_upgrade(values) if is_first else values)
+
+
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the first version wrote, {} for what was not known yet, as this version would have written it."""
+    known = {name: values.get(name) or None for name in ("plan", "data", "result", "resolved")}
+    match known:
+        case {"plan": {"backbone": name, "layer_ranks": ranks}, "data": {"source": source}, "resolved": {**found}}:
+            own = {key: values.get(key) for key in ("device", "precision", "backbone_source")}
+            known["resolved"] = {**found, **own, "backbone_name": name, "layer_ranks": ranks, "data_source": source}
+    return {**values, **known}
 
 
 def now() -> str:

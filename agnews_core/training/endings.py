@@ -2,7 +2,7 @@
 
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,9 @@ from agnews_core.inference.classifier import SLICE_TEXTS, Classifier
 from agnews_core.inference.predictions import build_table, read_probabilities
 from agnews_core.models.adapters import read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import Backbone
-from agnews_core.models.plan import Plan
-from agnews_core.news.splits import DataCounts
-from agnews_core.runs import Run
+from agnews_core.news.counts import DataCounts
+from agnews_core.runs import Run, RunResult, RunStatus
 from agnews_core.training.records import end, enter
-from agnews_core.training.result import TrainResult
 from agnews_core.whole_files import write_whole
 
 NEW_ADAPTER = "adapter.new"  # beside the one that may be kept from an earlier stop, until it is evaluated
@@ -38,7 +36,6 @@ class Trained:
     """
 
     config: TrainConfig
-    plan: Plan
     counts: DataCounts
     backbone: Backbone
     step: int
@@ -54,7 +51,7 @@ class _StopAskedError(Exception):
     """A stop was asked for while the model was evaluated."""
 
 
-def conclude(run: Run, trained: Trained) -> TrainResult:
+def conclude(run: Run, trained: Trained) -> RunStatus:
     """Evaluate the model as it will answer, put it where it is kept, and record the end; a stop is obeyed meanwhile too."""
     evaluated = None if run.read_stop() == "discard" else _evaluate(run, trained)
     stop = run.read_stop()
@@ -63,7 +60,7 @@ def conclude(run: Run, trained: Trained) -> TrainResult:
     return _keep(run, trained, evaluated) if stop else _finish(run, trained, evaluated)
 
 
-def _finish(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
+def _finish(run: Run, trained: Trained, evaluated: Evaluated) -> RunStatus:
     _replace_model(run, evaluated)
     write_whole(run.path / REPORT, evaluated.report.model_dump_json(indent=2))
     write_evaluated(run.path, evaluated)
@@ -71,7 +68,7 @@ def _finish(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
     return _record(run, trained, evaluated)
 
 
-def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
+def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> RunStatus:
     _replace_model(run, evaluated)
     if trained.best_step is None:
         reason = f"Stopped at step {trained.step}, before the first evaluation; the model of that step was kept."
@@ -80,7 +77,7 @@ def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> TrainResult:
     return _record(run, trained, None, reason)
 
 
-def _discard(run: Run, trained: Trained) -> TrainResult:
+def _discard(run: Run, trained: Trained) -> RunStatus:
     discard_models(run)
     return _record(run, trained, None, "Stopped; the model was discarded.")
 
@@ -102,23 +99,17 @@ def _replace_model(run: Run, evaluated: Evaluated) -> None:
     forget_evaluated(run.path)
 
 
-def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str = "") -> TrainResult:
-    result = TrainResult(
-        plan=trained.plan,
-        run_dir=str(run.path),
-        state="stopped" if reason else "finished",
-        data_source=trained.counts.source,
-        n_train=trained.counts.n_train,
-        n_validation=trained.counts.n_validation,
+def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str = "") -> RunStatus:
+    result = RunResult(
         eval_accuracy=evaluated.report.accuracy if evaluated else trained.best_accuracy,
         eval_f1=evaluated.report.f1_macro if evaluated else None,
         train_runtime_seconds=trained.metrics["train_runtime"],
         train_samples_per_second=trained.metrics["train_samples_per_second"],
         stopped_early=trained.step < trained.max_steps,
     )
-    run.update_status(step=trained.step, result=result.to_json())
-    end(run, result.state, reason)
-    return result
+    run.update_status(step=trained.step, result=result)
+    end(run, "stopped" if reason else "finished", reason)
+    return run.read_status()
 
 
 def _evaluate(run: Run, trained: Trained) -> Evaluated:
@@ -152,7 +143,7 @@ def _evaluate_on(
         read_probabilities(table),
         split="validation",
         data_source=trained.counts.source,
-        data_counts=asdict(trained.counts),
+        data_counts=trained.counts.model_dump(),
         backbone=trained.backbone.name,
         seed=trained.config.seed,
         temperature=temperature,

@@ -7,24 +7,31 @@ are guesses and say so by their width.
 
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from transformers import AutoModel
+
 from agnews_core.config import TrainConfig
-from agnews_core.devices import choose_device, choose_precision
 from agnews_core.errors import AgNewsError
-from agnews_core.libraries import import_libraries
-from agnews_core.models.backbones import check_backbone, load_backbone_config
+from agnews_core.models.backbones import load_backbone_config
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import Plan
+from agnews_core.news.sources import NewsFolder, look_for_news
 from agnews_core.news.splits import VALIDATION_SHARE, load_news
+from agnews_core.news.tables import stamp_news
+from agnews_core.runs import Resolved
+from agnews_core.training.assessment import Assessment, Estimate, Inputs
+from agnews_core.training.resolve import resolve
 
-BUDGET_PARAMETERS = 1_000_000  # the competition's rule
 MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
 HUB_TRAIN_TEXTS = 120_000
+PROBE_AGAIN_SECONDS = 300.0
 PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
 # What the probe leaves out (embeddings, optimizer, collation, checkpoints) makes a run slower; caches can make it faster.
 FASTER, SLOWER = 0.8, 1.8
@@ -36,17 +43,8 @@ LORA_KEEPS = 1.5  # the probed layer has no LoRA weights, whose inputs, dropped 
 CPU_GROWTH_BYTES, CPU_GROWTH_STEPS = 4 * 2**30, 1000
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Ranges: seconds of training, evaluations included, and bytes of memory of the training process."""
-
-    seconds_low: float
-    seconds_high: float
-    bytes_low: float
-    bytes_high: float
-    n_steps: int
-    device: str
-    precision: str
+_PROBING = threading.Lock()
+_PROBED: dict[tuple[str, str, str], tuple[float, "LayerCost"]] = {}
 
 
 @dataclass(frozen=True)
@@ -58,59 +56,25 @@ class LayerCost:
     kept_bytes: float
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a run would begin with.
-
-    Attributes:
-        n_train: Texts to train on; the hub's, where news cannot be had.
-        n_validation: Texts kept aside; likewise.
-        notes: Which backbone and news these are, and what they stand in for, in sentences.
-        missing: Why the run cannot be started on this machine, or "".
-    """
-
-    n_train: int
-    n_validation: int
-    notes: tuple[str, ...]
-    missing: str
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What a config comes to. `over_budget` is how many parameters it has above 1,000,000; negative: to spare."""
-
-    plan: Plan
-    estimate: Estimate
-    inputs: Inputs
-
-    @property
-    def over_budget(self) -> int:
-        """Trainable parameters above the competition's rule."""
-        return self.plan.trainable_parameters - BUDGET_PARAMETERS
-
-
 def assess(config: TrainConfig) -> Assessment:
     """Plan a run and estimate what it takes.
 
     Raises:
         AgNewsError: The settings cannot be carried out, and why.
     """
-    import_libraries()
-    built = _plan(config.model_dump_json())
-    inputs = find_inputs(config)
-    return Assessment(built, compute_estimate(config, built, inputs), inputs)
+    missing: list[str] = []
+    resolved = resolve(config, missing=missing)
+    config = resolved.apply_to(config)
+    built = plan(config)
+    counts = count_texts(config, missing)
+    news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
+    inputs = Inputs(*counts, (*resolved.notes, *news), " ".join(missing))
+    return Assessment(built, compute_estimate(config, built, inputs, resolved), inputs)
 
 
-@functools.lru_cache(maxsize=128)
-def _plan(config_json: str) -> Plan:
-    return plan(TrainConfig.model_validate_json(config_json))
-
-
-def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estimate:
+def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved) -> Estimate:
     """Estimate a planned run from the probe of its backbone's layer."""
-    device = choose_device()
-    precision = choose_precision(config.precision, device=device).name
-    layer = probe_layer(built.backbone, device, precision)
+    layer = probe_layer(config.backbone, resolved.device, resolved.precision)
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
     n_evaluations = math.ceil(n_steps / config.count_eval_steps(n_steps)) + 1  # and of the best model at the end
@@ -126,10 +90,10 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs) -> Estima
         seconds * FASTER,
         seconds * SLOWER,
         memory * (1 - MEMORY_SPREAD),
-        memory * (1 + MEMORY_SPREAD) + (_compute_growth(n_steps) if device == "cpu" else 0),
+        memory * (1 + MEMORY_SPREAD) + (_compute_growth(n_steps) if resolved.device == "cpu" else 0),
         n_steps,
-        device,
-        precision,
+        resolved.device,
+        resolved.precision,
     )
 
 
@@ -144,41 +108,42 @@ def _compute_growth(n_steps: int) -> float:
     return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
-def find_inputs(config: TrainConfig) -> Inputs:
-    """Look for the backbone and the news that a run would begin with; no weights are downloaded."""
-    notes, missing = [], []
-    n_train = round(HUB_TRAIN_TEXTS * (1 - VALIDATION_SHARE))
-    counts = (n_train, HUB_TRAIN_TEXTS - n_train)
+def count_texts(config: TrainConfig, missing: list[str]) -> tuple[int, int]:
+    """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
+    n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
+    n_train = HUB_TRAIN_TEXTS - n_validation
     try:
-        notes.append(check_backbone(config.backbone))
+        found = look_for_news(config.data)
+        if isinstance(found, NewsFolder):
+            n_train, n_validation = _count_split(config.data, stamp_news(found.path))
     except AgNewsError as error:
-        missing.append(str(error))
-    try:
-        n_train, n_validation, source, reason = _count_texts(config.data, config.seed)
-        counts = (n_train, n_validation)
-        notes.append(reason or f"News: {source}.")
-    except AgNewsError as error:
-        missing.append(str(error))
-    return Inputs(
-        min(counts[0], config.max_train_samples or counts[0]),
-        min(counts[1], config.max_eval_samples or counts[1]),
-        tuple(notes),
-        " ".join(missing),
-    )
+        if str(error) not in missing:
+            missing.append(str(error))
+    return min(n_train, config.max_train_samples or n_train), min(n_validation, config.max_eval_samples or n_validation)
 
 
 @functools.lru_cache(maxsize=32)
-def _count_texts(data: str, seed: int) -> tuple[int, int, str, str]:
-    """Return how many texts there are to train and to validate on, where they come from, and what they stand in for."""
-    news = load_news(TrainConfig(data=data, seed=seed))
-    return news.counts.n_train, news.counts.n_validation, news.folder.source, news.folder.reason
+def _count_split(data: str, stamp: object) -> tuple[int, int]:
+    """Count texts to train and to validate on, once for as long as their files stay the same; no seed changes that."""
+    counts = load_news(TrainConfig(data=data)).counts
+    return counts.n_train, counts.n_validation
 
 
-@functools.lru_cache(maxsize=16)
 def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
-    """Measure what one token takes in one layer of a backbone."""
-    import torch
+    """Return what one token takes in one layer of a backbone: the least that was ever measured here.
 
+    One measurement at a time, and a new one when the last is minutes old: a machine that was busy then may be idle now.
+    """
+    key = (backbone, device, precision)
+    with _PROBING:
+        measured_at, least = _PROBED.get(key, (-math.inf, None))
+        if least is None or time.monotonic() - measured_at > PROBE_AGAIN_SECONDS:
+            least = min(filter(None, (least, _measure_layer(*key))), key=lambda cost: cost.forward_seconds)
+            _PROBED[key] = (time.monotonic(), least)
+    return least
+
+
+def _measure_layer(backbone: str, device: str, precision: str) -> LayerCost:
     model, ids = _build_probe(backbone, device)
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
 
@@ -200,11 +165,8 @@ def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
 
 def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
     """Build one frozen layer and its input, whose gradient is all that is asked for, as in a LoRA model's frozen weights."""
-    import torch
-    from transformers import AutoModel
-
     config = load_backbone_config(backbone)
-    config.num_hidden_layers, config.vocab_size = 1, 8
+    config.num_hidden_layers, config.vocab_size, config.pad_token_id = 1, 8, 0
     model = AutoModel.from_config(config).to(device).requires_grad_(False)
     return model, torch.randn(*PROBE_SHAPE, config.hidden_size, device=device)
 
@@ -212,8 +174,6 @@ def _build_probe(backbone: str, device: str) -> tuple[Any, Any]:
 @contextmanager
 def _count_kept(model: Any) -> Iterator[dict[int, int]]:
     """Collect the bytes of all that is kept for a backward pass, by address; weights, cast ones too, are no token's."""
-    import torch
-
     shapes = {tuple(weight.shape) for weight in model.parameters()}
     shapes |= {shape[::-1] for shape in shapes}
     sizes: dict[int, int] = {}

@@ -1,30 +1,35 @@
 """What a run trains with: news, backbone, tokenizer and model, loaded and told to the run's directory."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from agnews_core.config import TrainConfig
-from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import RunError
-from agnews_core.models.backbones import Backbone, load_backbone, load_tokenizer
-from agnews_core.models.lora import build_model, plan, read_plan
+from agnews_core.models.backbones import Backbone, compute_fingerprint, load_backbone, load_tokenizer
+from agnews_core.models.lora import build_model, plan
 from agnews_core.models.plan import Plan
-from agnews_core.news.splits import DataCounts, load_news
+from agnews_core.news.counts import DataCounts
+from agnews_core.news.splits import load_news
 from agnews_core.news.tokens import tokenize
-from agnews_core.runs import Run
+from agnews_core.runs import Resolved, Run
 from agnews_core.runs.run import SPARE_BYTES
 from agnews_core.training.records import enter, note
+from agnews_core.training.resolve import resolve
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run trains with, once everything is loaded. `validation` and its tokens are sorted by length."""
+    """What a run trains with, once everything is loaded. `validation` and its tokens are sorted by length.
+
+    `config` leaves nothing open: what it left open is decided in `resolved`.
+    """
 
     config: TrainConfig
+    resolved: Resolved
     counts: DataCounts
     train_tokens: Dataset
     validation: Dataset
@@ -32,38 +37,26 @@ class Parts:
     backbone: Backbone
     tokenizer: Any
     model: Any
-    plan: Plan
 
 
 def load_parts(run: Run) -> Parts:
     """Load news, backbone and model, cheapest and likeliest to fail first, and record what was chosen."""
-    config = run.read_resolved_config()
-    device = choose_device()
-    check_optimizer(config.optim, device=device)
-    precision = choose_precision(config.precision, device=device)
-    plan(config)
     enter(run, "preparing data")
+    resolved = resolve(run.read_resolved_config())
+    config = resolved.apply_to(run.read_config())
+    built = plan(config)
+    _check_disk(run, built)
+    for text in resolved.notes:
+        note(run, text)
     news = load_news(config)
-    note(run, news.folder.reason)
     note(run, news.counts.describe())
-    recorded = run.read_status().data
-    if recorded and {**recorded, "source": ""} != {**asdict(news.counts), "source": ""}:
-        raise RunError(f"The news of run {run.name} has changed since it began; start a new run instead.")
     enter(run, "loading the backbone")
     backbone = load_backbone(config.backbone)
-    note(run, backbone.reason)
-    note(run, precision.reason)
+    found = {"data_digest": news.digest, "backbone_fingerprint": compute_fingerprint(backbone)}
+    resolved = resolved.model_copy(update=found)
+    _check_same(run, resolved, news.counts)
     model = build_model(config, backbone)
-    built = read_plan(model, backbone.name, config)
-    _check_disk(run, built)
-    run.update_status(
-        device=device,
-        precision=precision.name,
-        backbone_source=backbone.source,
-        plan=built.to_json(),
-        data=asdict(news.counts),
-        resolved={"backbone": backbone.reference, "data": news.folder.data},
-    )
+    run.update_status(resolved=resolved, plan=built, data=news.counts)
     tokenizer = load_tokenizer(backbone)
     train_tokens = tokenize(news.train, tokenizer, max_length=config.max_length)
     validation_tokens = tokenize(news.validation, tokenizer, max_length=config.max_length)
@@ -71,6 +64,7 @@ def load_parts(run: Run) -> Parts:
     by_length = np.argsort(np.asarray(validation_tokens["length"]), kind="stable")
     return Parts(
         config=config,
+        resolved=resolved,
         counts=news.counts,
         train_tokens=train_tokens,
         validation=news.validation.select(by_length),
@@ -78,8 +72,22 @@ def load_parts(run: Run) -> Parts:
         backbone=backbone,
         tokenizer=tokenizer,
         model=model,
-        plan=built,
     )
+
+
+def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:
+    """Refuse to go on with other news or another base model than a run began with."""
+    status = run.read_status()
+    before = status.resolved
+    if before is None:
+        return
+    # Runs of the first version have no digest of their news, only its counts, and no fingerprint.
+    same_counts = status.data is None or status.data.model_copy(update={"source": counts.source}) == counts
+    same_news = before.data_digest == resolved.data_digest if before.data_digest else same_counts
+    same_backbone = before.backbone_fingerprint in ("", resolved.backbone_fingerprint)
+    if not (same_news and same_backbone):
+        what = "base model" if same_news else "news"
+        raise RunError(f"The {what} of run {run.name} has changed since it began; start a new run instead.")
 
 
 def _check_disk(run: Run, built: Plan) -> None:

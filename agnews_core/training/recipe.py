@@ -12,16 +12,15 @@ import numpy as np
 
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.models.weights import save_adapter
-from agnews_core.runs import Run
+from agnews_core.runs import Run, RunStatus
 from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
 from agnews_core.training.records import begin, end, enter, explain, log_to, note
-from agnews_core.training.result import TrainResult
 from agnews_core.training.trainer import build_trainer
 
 
-def train(run: Run, *, resume: bool = False) -> TrainResult:
+def train(run: Run, *, resume: bool = False) -> RunStatus:
     """Own a run and train it, as `train_owned` does.
 
     Raises:
@@ -31,7 +30,7 @@ def train(run: Run, *, resume: bool = False) -> TrainResult:
         return train_owned(run, resume=resume)
 
 
-def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
+def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
     """Train a run that this process owns to its end: finished, or stopped because somebody asked for that.
 
     A request to stop that is there already is obeyed. Who resumes a stopped run withdraws it (`Run.clear_stop`), and owns the run
@@ -68,7 +67,7 @@ def train_owned(run: Run, *, resume: bool = False) -> TrainResult:
             raise RunError(reason) from error
 
 
-def _train(run: Run, *, resume: bool) -> TrainResult:
+def _train(run: Run, *, resume: bool) -> RunStatus:
     trained = _train_model(run, resume=resume)
     gc.collect()  # Trainer, model and callbacks hold each other; the model that will answer is loaded into their room
     return conclude(run, trained)
@@ -91,7 +90,6 @@ def _train_model(run: Run, *, resume: bool) -> Trained:
     state = trainer.state
     return Trained(
         config=parts.config,
-        plan=parts.plan,
         counts=parts.counts,
         backbone=parts.backbone,
         step=state.global_step,

@@ -20,9 +20,8 @@ from transformers import (
 )
 
 from agnews_core.config import TrainConfig
-from agnews_core.devices import choose_device, choose_precision
 from agnews_core.evaluation.metrics import compute_metrics
-from agnews_core.runs import Run
+from agnews_core.runs import Resolved, Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
 from agnews_core.training.checkpoints import read_state
@@ -83,7 +82,7 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
     trainer = NewsTrainer(
         model=parts.model,
-        args=_build_arguments(config, run),
+        args=_build_arguments(run, config, parts.resolved),
         train_dataset=parts.train_tokens,
         eval_dataset=parts.validation_tokens,
         data_collator=DataCollatorWithPadding(parts.tokenizer),
@@ -97,15 +96,13 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
     return trainer
 
 
-def _build_arguments(config: TrainConfig, run: Run) -> TrainingArguments:
-    device = choose_device()
-    precision = choose_precision(config.precision, device=device).name
+def _build_arguments(run: Run, config: TrainConfig, resolved: Resolved) -> TrainingArguments:
     same_name = (
         "num_train_epochs", "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size",
         "per_device_eval_batch_size", "gradient_accumulation_steps", "optim", "weight_decay", "max_grad_norm",
         "label_smoothing_factor", "seed", "eval_steps", "logging_steps",
     )  # fmt: skip
-    return TrainingArguments(
+    args = TrainingArguments(
         output_dir=str(run.checkpoints_dir),
         max_steps=config.max_steps or -1,
         eval_strategy="steps",
@@ -116,13 +113,15 @@ def _build_arguments(config: TrainConfig, run: Run) -> TrainingArguments:
         metric_for_best_model="eval_accuracy",
         greater_is_better=True,
         label_names=["labels"],  # a PeftModel hides its signature, and evaluation would lose its metrics
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=device == "cuda",
+        bf16=resolved.precision == "bf16",
+        fp16=resolved.precision == "fp16",
+        use_cpu=resolved.device == "cpu",
+        dataloader_pin_memory=resolved.device == "cuda",
         logging_nan_inf_filter=False,  # a loss that is no number ends the run; it is not smoothed over
         restore_callback_states_from_checkpoint=True,  # early stopping's patience
         disable_tqdm=True,  # StderrProgress instead
         report_to="none",  # build_loggers
         **{name: getattr(config, name) for name in same_name},
     )
+    args._n_gpu = min(args.n_gpu, 1)  # with more, Trainer copies the model to each and multiplies the batch
+    return args

@@ -14,10 +14,11 @@ from pydantic.fields import FieldInfo
 
 from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
 from agnews_core.jobs.visitors import OPEN_BACKBONES, OPEN_NEWS, check_settings
+from agnews_core.libraries import import_libraries
 from agnews_core.models.backbones import BUNDLED_BACKBONE, count_layers
 from agnews_core.models.plan import resolve_layer_ranks
 from agnews_core.publishing.downloads import choose_download_path
-from agnews_core.training.estimate import assess
+from agnews_core.training.assessment import Assessment
 from agnews_core.ui.errors import find_problem, shown_as_toast, toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
@@ -239,9 +240,16 @@ def _set_controls(settings: SettingControls, values: dict[str, Any]) -> Values:
     return {control: values[name] for name, control in settings.controls.items()}
 
 
+def _assess(config: TrainConfig) -> Assessment:
+    import_libraries()
+    from agnews_core.training.estimate import assess
+
+    return assess(config)
+
+
 def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> None:
     def show(values: Values) -> Values:
-        assessment, problem = find_problem(lambda: assess(read_config(settings, values)))
+        assessment, problem = find_problem(lambda: _assess(read_config(settings, values)))
         if assessment is None:
             return {panel: format_problem(problem), ranks: ""}
         figure = build_rank_figure(assessment.plan.layer_ranks, n_layers=assessment.plan.n_layers)
@@ -278,5 +286,9 @@ def plan_settings(
     """
     given = {"backbone": backbone, "layer_ranks": layer_ranks, "target_modules": target_modules}
     with shown_as_toast():
-        assessment = assess(_build_checked({name: value for name, value in given.items() if value}, preset=preset))
-    return {**assessment.plan.to_json(), "estimate": asdict(assessment.estimate), **asdict(assessment.inputs)}
+        assessment = _assess(_build_checked({name: value for name, value in given.items() if value}, preset=preset))
+    return {
+        **assessment.plan.model_dump(mode="json"),
+        "estimate": asdict(assessment.estimate),
+        **asdict(assessment.inputs),
+    }

@@ -2,7 +2,7 @@
 
 import html
 
-from agnews_core.training.estimate import BUDGET_PARAMETERS, Assessment, Estimate
+from agnews_core.training.assessment import BUDGET_PARAMETERS, Assessment, Estimate
 
 
 def format_plan(assessment: Assessment) -> str:
@@ -12,7 +12,7 @@ def format_plan(assessment: Assessment) -> str:
     facts = [
         ("Backbone", f"{plan.backbone}, {plan.n_layers} layers"),
         ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
-        ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} kept aside"),
+        ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} to validate"),
         ("Steps", f"{estimate.n_steps:,}"),
         ("Time here", f"{format_range(estimate)} on the {_format_device(estimate)}"),
         ("Memory", f"{estimate.bytes_low / 2**30:.1f} to {estimate.bytes_high / 2**30:.1f} GiB"),

@@ -97,9 +97,9 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _format_device(status: RunStatus) -> str:
-    if not status.device:
+    if status.resolved is None:
         return NOT_KNOWN
-    return f"{'GPU' if status.device == 'cuda' else status.device.upper()}, {status.precision}"
+    return f"{'GPU' if status.resolved.device == 'cuda' else 'CPU'}, {status.resolved.precision}"
 
 
 def _format_mib(mib: int) -> str:

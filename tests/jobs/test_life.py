@@ -139,7 +139,7 @@ def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_on
     start_training(run, resume=True).join()
     assert run.read_status().state == "finished"
     assert read_evaluated(run.path, "test") is None
-    assert read_report(run.path, "validation").accuracy == run.read_status().result["eval_accuracy"]
+    assert read_report(run.path, "validation").accuracy == run.read_status().result.eval_accuracy
 
 
 @pytest.mark.parametrize("moment", ["saving", "evaluating"])

@@ -137,7 +137,7 @@ def test_a_backbone_with_damaged_weights_is_a_sentence(tiny_backbone, tmp_path):
 
 
 def test_patterns_name_whole_layers(tiny_backbone):
-    lora = build_lora_config(build_config({"layer_ranks": "1:4,10:8"}), n_layers=12)
+    lora = build_lora_config(build_config(), {1: 4, 10: 8})
     assert lora.rank_pattern == {r"layer\.1\..*": 4, r"layer\.10\..*": 8}
 
 

@@ -160,9 +160,12 @@ def test_a_damaged_file_is_told_in_a_sentence(run, name, content):
 
 
 def test_settings_that_stood_for_something_else_are_resolved(run):
-    run.update_status(resolved={"backbone": "all-MiniLM-L6-v2", "data": "sample"})
+    own = {"backbone_name": "all-MiniLM-L6-v2", "backbone_source": "bundled", "data_source": "sample"}
+    found = {"backbone": "all-MiniLM-L6-v2", "data": "sample", "device": "cpu", "precision": "fp32"}
+    run.update_status(resolved={**own, **found, "layer_ranks": {5: 8}})
     config = run.read_resolved_config()
     assert (config.backbone, config.data, config.seed) == ("all-MiniLM-L6-v2", "sample", 7)
+    assert config.layer_ranks == {5: 8}
 
 
 def test_a_note_is_kept_once(run):

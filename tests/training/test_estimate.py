@@ -1,9 +1,15 @@
+import json
+import shutil
+import threading
+
 import pytest
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.models.backbones import load_backbone_config
-from agnews_core.training.estimate import CPU_GROWTH_BYTES, Assessment, assess, find_inputs, probe_layer
+from agnews_core.training import estimate
+from agnews_core.training.assessment import Assessment
+from agnews_core.training.estimate import CPU_GROWTH_BYTES, LayerCost, assess, probe_layer
 
 
 @pytest.fixture
@@ -16,7 +22,7 @@ def look(settings, **more) -> Assessment:
 
 
 def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
-    found = find_inputs(build_config(settings))
+    found = look(settings).inputs
     assert (found.n_train, found.n_validation, found.missing) == (144, 16, "")
     assert look(settings, num_train_epochs=2).estimate.n_steps == 2 * 5  # batches of 32, the last one smaller
     assert look(settings, max_steps=7).estimate.n_steps == 7
@@ -56,10 +62,10 @@ def test_the_probe_finds_what_a_token_takes(tiny_backbone):
 
 
 def test_news_that_cannot_be_had_is_said_and_counted_as_the_hubs(tmp_path):
-    found = find_inputs(TrainConfig(backbone="all-MiniLM-L6-v2", data=str(tmp_path / "none")))
+    found = assess(TrainConfig(backbone="all-MiniLM-L6-v2", data=str(tmp_path / "none"))).inputs
     assert (found.n_train, found.n_validation) == (108_000, 12_000)
     assert found.missing.startswith("There is no news folder")
-    few = find_inputs(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500))
+    few = assess(TrainConfig(data=str(tmp_path / "none"), max_train_samples=500)).inputs
     assert (few.n_train, few.n_validation) == (500, 12_000)
 
 
@@ -79,10 +85,73 @@ def test_a_backbone_without_weights_here_is_planned_and_said_to_be_missing(monke
 def test_what_stands_in_for_something_else_is_said(monkeypatch):
     monkeypatch.setattr("agnews_core.models.backbones.find_in_hub_cache", lambda *given, **named: None)
     monkeypatch.setattr("agnews_core.models.backbones.hub_answers", lambda: False)
-    notes = " ".join(find_inputs(build_config({"data": "sample"})).notes)
+    notes = " ".join(assess(build_config({"data": "sample"})).inputs.notes)
     assert "bundled with this program, instead of roberta-base" in notes
 
 
 def test_settings_that_cannot_be_carried_out_have_no_estimate(settings):
     with pytest.raises(ConfigError, match="names layer 12"):
         look(settings, layer_ranks="12:4")
+
+
+def test_a_folder_of_news_that_grew_is_counted_anew(settings, tiny_news, tmp_path):
+    folder = shutil.copytree(tiny_news, tmp_path / "news")
+    own = {**settings, "data": str(folder)}
+    assert look(own).inputs.n_train == 144
+    with (folder / "train.jsonl").open("a") as file:
+        file.writelines(json.dumps({"text": f"New text {n}", "label": n % 4}) + "\n" for n in range(40))
+    assert look(own).inputs.n_train == 180
+
+
+def test_another_seed_does_not_read_the_news_again(settings, tiny_news, tmp_path, monkeypatch):
+    own = {**settings, "data": str(shutil.copytree(tiny_news, tmp_path / "news"))}
+    first = look(own)
+
+    def load_news(config):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(estimate, "load_news", load_news)
+    assert look(own, seed=7).inputs == first.inputs
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[float]:
+    """The costs that are measured from now on, the last one first; whoever asks too often finds none left."""
+    costs: list[float] = []
+
+    def measure(*key):
+        seconds = costs.pop()
+        return LayerCost(seconds, seconds, 1.0)
+
+    monkeypatch.setattr(estimate, "_PROBED", {})
+    monkeypatch.setattr(estimate, "_measure_layer", measure)
+    return costs
+
+
+def test_many_who_ask_at_once_wait_for_one_measurement(measured):
+    measured.append(1.0)
+    found: list[LayerCost] = []
+    threads = [threading.Thread(target=lambda: found.append(probe_layer("x", "cpu", "fp32"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [cost.forward_seconds for cost in found] == [1.0] * 8
+
+
+def test_a_measurement_on_a_busy_machine_is_made_again_after_some_minutes_and_the_least_counts(measured, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(estimate.time, "monotonic", lambda: now[0])
+    measured += [2.0, 1.0, 5.0]
+    seen = []
+    for minutes in (0, 1, 6, 7, 12):
+        now[0] = minutes * 60.0
+        seen.append(probe_layer("x", "cpu", "fp32").forward_seconds)
+    assert seen == [5.0, 5.0, 1.0, 1.0, 1.0]
+
+
+def test_a_backbone_whose_padding_is_a_late_token_is_probed(tiny_backbone, tmp_path):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "padded")
+    config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": 9}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert probe_layer(str(folder), "cpu", "fp32").forward_seconds > 0

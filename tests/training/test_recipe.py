@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import TrainingArguments
 
 from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, DataError, RunError
@@ -19,7 +21,7 @@ from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
 from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
-from agnews_core.models.adapters import ADAPTER_WEIGHTS
+from agnews_core.models.adapters import ADAPTER_WEIGHTS, read_adapter_info
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
 from agnews_core.training import parts
@@ -66,14 +68,17 @@ def test_every_step_and_every_evaluation_is_recorded(trained_run):
 def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tiny_news):
     status = trained_run.read_status()
     assert (status.state, status.step, status.max_steps) == ("finished", 9, 9)
-    assert status.plan["layer_ranks"] == {"8": 16, "9": 24, "10": 32, "11": 32}
-    assert status.data["n_train"] + status.data["n_validation"] == 160
-    assert status.resolved == {"backbone": str(tiny_backbone), "data": str(tiny_news)}
+    assert status.plan.layer_ranks == status.resolved.layer_ranks == {8: 16, 9: 24, 10: 32, 11: 32}
+    assert status.data.n_train + status.data.n_validation == 160
+    assert (status.resolved.backbone, status.resolved.backbone_source) == (str(tiny_backbone), "folder")
+    assert (status.resolved.data, status.resolved.data_source) == (str(tiny_news), f"folder {tiny_news}")
+    assert status.resolved.backbone_fingerprint == read_adapter_info(trained_run.adapter_dir).backbone_fingerprint
+    assert status.resolved.data_digest == load_news(trained_run.read_resolved_config()).digest
     assert any("a folder on this machine" in note for note in status.notes)
     assert any(note.startswith("Precision") for note in status.notes)
     assert {"torch", "peft", "transformers"} <= status.versions.keys()
     report = json.loads((trained_run.path / "report.json").read_text())
-    assert status.result["eval_accuracy"] == report["accuracy"]
+    assert status.result.eval_accuracy == report["accuracy"]
     assert (report["n"], report["seed"], report["split"]) == (16, 42, "validation")
     assert not trained_run.checkpoints_dir.exists()
     assert "validation accuracy" in (trained_run.path / "log.txt").read_text()
@@ -109,10 +114,9 @@ def test_training_learns(tiny_news, tmp_path):
         "max_steps": 40,
         "eval_steps": 20,
     }
-    result = train(
-        create_run(tmp_path, build_config({**settings, "num_train_epochs": 10, "per_device_train_batch_size": 16}))
-    )
-    assert result.eval_accuracy is not None
+    run = create_run(tmp_path, build_config({**settings, "num_train_epochs": 10, "per_device_train_batch_size": 16}))
+    result = train(run).result
+    assert result is not None
     assert result.eval_accuracy >= 0.6  # chance is 0.25
 
 
@@ -166,7 +170,7 @@ def test_ctrl_c_saves_the_model_and_marks_the_run_stopped(tiny_settings, tmp_pat
     status = run.read_status()
     assert status.state == "stopped"
     assert re.fullmatch(r"Stopped at step \d+; the best model so far, of step 10, was kept\.", status.reason)
-    assert status.result["stopped_early"]
+    assert status.result.stopped_early
     assert "Traceback" not in err
     assert len(list(Classifier.load(run.adapter_dir).predict(["A text"]))) == 1
 
@@ -253,9 +257,10 @@ def test_early_stopping_ends_a_run_that_no_longer_gets_better(tiny_settings, tmp
         "max_steps": 40,
         "num_train_epochs": 20,
     }
-    result = train(create_run(tmp_path, build_config({**tiny_settings, **slow})))
-    assert result.stopped_early
-    assert result.state == "finished"
+    status = train(create_run(tmp_path, build_config({**tiny_settings, **slow})))
+    assert status.result is not None
+    assert status.result.stopped_early
+    assert status.state == "finished"
 
 
 def test_a_mistake_in_the_data_fails_the_run_in_words(tiny_settings, tmp_path):
@@ -306,17 +311,95 @@ def test_a_torn_checkpoint_is_passed_over(tiny_settings, tmp_path, monkeypatch):
     assert find_checkpoint(run) == other
 
 
-def test_news_that_changed_since_a_run_began_is_not_resumed_on(tiny_settings, tiny_news, tmp_path, monkeypatch):
-    folder = shutil.copytree(tiny_news, tmp_path / "news")
-    run = create_run(tmp_path / "runs", build_config({**tiny_settings, "data": str(folder)}))
-    _stop_at_step(run, 4, monkeypatch, keep=True)
-    train(run)
-    monkeypatch.undo()
+@pytest.fixture(scope="module")
+def stopped_run(tiny_settings, tiny_news, tiny_backbone, tmp_path_factory) -> Run:
+    """A run on news and a backbone of its own, stopped at its fifth step; tests work on copies."""
+    home = tmp_path_factory.mktemp("stopped")
+    news, backbone = shutil.copytree(tiny_news, home / "news"), shutil.copytree(tiny_backbone, home / "backbone")
+    run = create_run(home / "runs", build_config({**tiny_settings, "data": str(news), "backbone": str(backbone)}))
+    with pytest.MonkeyPatch.context() as patch:
+        _stop_at_step(run, 4, patch, keep=True)
+        train(run)
     run.clear_stop()
-    with (folder / "train.jsonl").open("a") as file:
+    return run
+
+
+@pytest.fixture
+def stopped_copy(stopped_run, tmp_path) -> Run:
+    """A copy of that run, of its news and of its backbone."""
+    home = shutil.copytree(stopped_run.path.parents[1], tmp_path / "home")
+    for file in ("config.json", "status.json"):
+        path = home / "runs" / stopped_run.name / file
+        path.write_text(path.read_text().replace(str(stopped_run.path.parents[1]), str(home)))
+    return Run(home / "runs" / stopped_run.name)
+
+
+def _write_as_the_first_version_did(run: Run) -> None:
+    status = json.loads((run.path / "status.json").read_text())
+    del status["schema_version"]
+    resolved = status["resolved"]
+    status |= {name: resolved[name] for name in ("device", "precision", "backbone_source")}
+    status["resolved"] = {name: resolved[name] for name in ("backbone", "data")}
+    own = {"run_dir": str(run.path), "state": "stopped", "data_source": status["data"]["source"]}
+    counts = {name: status["data"][name] for name in ("n_train", "n_validation")}
+    status["result"] = {**status["plan"], **own, **counts, **status["result"]}
+    (run.path / "status.json").write_text(json.dumps(status))
+
+
+def test_news_with_more_texts_than_a_run_began_with_is_not_resumed_on(stopped_copy):
+    with (stopped_copy.path.parents[1] / "news" / "train.jsonl").open("a") as file:
         file.write(json.dumps({"text": "One more text", "label": 0}) + "\n")
-    with pytest.raises(RunError, match="has changed since it began; start a new run"):
-        train(run, resume=True)
+    with pytest.raises(RunError, match=r"The news of run .* has changed since it began; start a new run instead\."):
+        train(stopped_copy, resume=True)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_news_with_one_other_text_is_not_resumed_on(stopped_copy, split):
+    file = stopped_copy.path.parents[1] / "news" / f"{split}.jsonl"
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([json.dumps({**json.loads(first), "text": "Another text"}), *others]) + "\n")
+    with pytest.raises(RunError, match=r"The news of run .* has changed since it began"):
+        train(stopped_copy, resume=True)
+
+
+def test_another_base_model_in_the_same_folder_is_not_resumed_on(stopped_copy):
+    weights = stopped_copy.path.parents[1] / "backbone" / "model.safetensors"
+    state = load_file(weights)
+    state["embeddings.LayerNorm.bias"] += 1
+    save_file(state, weights, metadata={"format": "pt"})
+    with pytest.raises(RunError, match=r"The base model of run .* has changed since it began"):
+        train(stopped_copy, resume=True)
+
+
+def test_a_run_of_the_first_version_is_resumed_on_news_of_the_same_counts(stopped_copy):
+    _write_as_the_first_version_did(stopped_copy)
+    assert train(stopped_copy, resume=True).state == "finished"
+    assert stopped_copy.read_status().resolved.data_digest
+
+
+def test_a_run_of_the_first_version_is_not_resumed_on_news_of_other_counts(stopped_copy):
+    _write_as_the_first_version_did(stopped_copy)
+    with (stopped_copy.path.parents[1] / "news" / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"text": "One more text", "label": 0}) + "\n")
+    with pytest.raises(RunError, match=r"The news of run .* has changed since it began"):
+        train(stopped_copy, resume=True)
+
+
+def test_two_gpus_train_as_one_does(tiny_settings, trained_run, tmp_path, monkeypatch):
+    """With the count that transformers takes from CUDA; it would copy the model to both and double the batch."""
+    set_up = TrainingArguments.__dict__["_setup_devices"].func
+
+    def find_two(arguments):
+        device = set_up(arguments)
+        arguments._n_gpu = 2
+        return device
+
+    found = cached_property(find_two)
+    found.__set_name__(TrainingArguments, "_setup_devices")
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", found)
+    again = create_run(tmp_path, build_config(tiny_settings))
+    train(again)
+    assert _losses(again) == _losses(trained_run)
 
 
 def test_tensorboard_gets_its_log(tiny_settings, tmp_path):

@@ -1,0 +1,41 @@
+"""How many texts were read, left out and split. A schema: nothing heavy is here."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class DataCounts(BaseModel):
+    """What was read and what was left out, in rows. `source` says in words where it came from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    n_read: int
+    n_empty: int
+    n_duplicates: int
+    n_in_test: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    n_test_empty: int = 0
+
+    def describe(self) -> str:
+        """Format the counts as one line.
+
+        >>> left_out = {"n_empty": 1, "n_duplicates": 0, "n_in_test": 0}
+        >>> DataCounts(source="sample", n_read=10, n_train=8, n_validation=1, n_test=0, **left_out).describe()
+        'sample: 10 texts read; left out: 1 empty; 8 to train on, 1 to validate.'
+        """
+        left_out = [
+            f"{count:,} {what}"
+            for count, what in (
+                (self.n_empty, "empty"),
+                (self.n_duplicates, "that repeat another"),
+                (self.n_in_test, "that are also in the test file"),
+            )
+            if count
+        ]
+        test = f", {self.n_test:,} to test" if self.n_test else ""
+        test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
+        middle = f"; left out: {', '.join(left_out)}" if left_out else ""
+        split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
+        return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."

@@ -1,0 +1,49 @@
+"""What a run's settings left open, and what was decided when it began. A schema; `training.resolve` decides."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from agnews_core.config import TrainConfig
+
+
+class Resolved(BaseModel):
+    """What "auto" and layers counted from the top stood for: decided once, recorded in the run, and passed on.
+
+    Attributes:
+        backbone: A value of the setting that finds the same base model again from anywhere.
+        backbone_name: What it is called; adapters keep this.
+        backbone_source: "folder", "hub cache", "hub" or "bundled".
+        backbone_fingerprint: Tells its weights from others; "" until they are loaded, and in runs of the first version.
+        data: A value of the setting that finds the same news again from anywhere.
+        data_source: Where that was found, in words.
+        data_digest: Tells the news, as it was split, from other news; "" until it is read, and in runs of the first version.
+        device: "cpu" or "cuda".
+        precision: "fp32", "bf16" or "fp16".
+        layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
+        notes: Why these, and what they stand in for, in sentences.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    backbone: str
+    backbone_name: str
+    backbone_source: str
+    backbone_fingerprint: str = ""
+    data: str
+    data_source: str
+    data_digest: str = ""
+    device: str
+    precision: str
+    layer_ranks: dict[int, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_news_folder(self) -> bool:
+        """Whether the news is a folder of this machine; other news has a word for a name."""
+        return Path(self.data).is_absolute()
+
+    def apply_to(self, config: TrainConfig) -> TrainConfig:
+        """Return a config that finds the same backbone and news from anywhere, with its layers counted from 0."""
+        own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks}
+        return TrainConfig.model_validate({**config.model_dump(), **own})
