@@ -5,6 +5,7 @@
 The floors are those of import-linter's contract in pyproject.toml. An arrow is left out where a longer way says the same.
 """
 
+import math
 import tomllib
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def place(floors: list[list[str]], rooms: networkx.DiGraph) -> dict[str, tuple[f
 
         def find_middle(room: str) -> float:
             above = [at[other][0] for other in rooms.predecessors(room) if other in at]
-            return sum(above) / len(above) if above else 0
+            return math.fsum(above) / len(above) if above else 0
 
         for column, room in enumerate(sorted(floor, key=lambda room: (find_middle(room), room))):
             at[room] = (step * (column + 0.5), FLOOR * (number + 0.7))
