@@ -1,10 +1,12 @@
 """What this machine computes with: CPU or CUDA, in which precision, how busy the GPU is. It knows nothing of models."""
 
-import contextlib
+import functools
+import time
 from dataclasses import dataclass
-from typing import Any
 
 from agnews_core.errors import ConfigError
+
+USAGE_HZ = 2  # how often usage is asked for at most
 
 
 @dataclass(frozen=True)
@@ -75,30 +77,34 @@ def check_optimizer(optim: str, *, device: str) -> None:
         )
 
 
-def read_memory_mib() -> int:
-    """Read how much memory this process has in use, in MiB."""
+def read_usage() -> dict[str, int | None]:
+    """Read the memory that this process has, in MiB, and what the GPU that it computes on is at, a few times a second at most.
+
+    A GPU's memory is what all processes have of it; its load, in percent, is None where it is not told.
+    """
+    return _read_usage(int(time.monotonic() * USAGE_HZ))
+
+
+@functools.lru_cache(maxsize=1)
+def _read_usage(moment: int) -> dict[str, int | None]:
     import psutil
+    import torch
 
-    return int(psutil.Process().memory_info().rss) >> 20
+    memory_mib = psutil.Process().memory_info().rss >> 20
+    if not torch.cuda.is_available():
+        return {"memory_mib": memory_mib}
+    free, total = torch.cuda.mem_get_info()
+    return {"memory_mib": memory_mib, "gpu_memory_mib": (total - free) >> 20, "gpu_percent": _read_gpu_percent()}
 
 
-def read_gpu_usage() -> dict[str, Any]:
-    """Read the first GPU's load (%) and memory in use (MiB) through NVML; empty where there is no NVIDIA GPU."""
+def _read_gpu_percent() -> int | None:
+    import torch
+
     try:
         import pynvml
-
-        pynvml.nvmlInit()
-    except (ImportError, OSError):
-        return {}
-    except pynvml.NVMLError:
-        return {}
+    except ImportError:
+        return None
     try:
-        gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
-        usage = {"gpu_memory_mib": int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) >> 20}
-        with contextlib.suppress(pynvml.NVMLError):  # a slice of a shared GPU (MIG) does not tell its load
-            usage["gpu_percent"] = int(pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
-        return usage
-    except pynvml.NVMLError:
-        return {}
-    finally:
-        pynvml.nvmlShutdown()
+        return torch.cuda.utilization()
+    except (RuntimeError, pynvml.NVMLError):  # a slice of a shared GPU (MIG) does not tell its load
+        return None

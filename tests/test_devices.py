@@ -3,11 +3,12 @@
 import sys
 import types
 
+import pynvml
 import pytest
 import torch
 
 from agnews_core import devices
-from agnews_core.devices import check_optimizer, choose_device, choose_precision, cpu_has_bf16, read_gpu_usage
+from agnews_core.devices import check_optimizer, choose_device, choose_precision, cpu_has_bf16, read_usage
 from agnews_core.errors import ConfigError
 
 
@@ -106,62 +107,60 @@ def test_an_8_bit_optimizer_with_cuda_and_its_package_is_taken(monkeypatch):
     check_optimizer("adamw_bnb_8bit", device="cuda")
 
 
-# GPU usage: NVML itself is replaced, since most machines have none.
-
-
-class NVMLError(Exception):
-    pass
-
-
 @pytest.fixture
-def nvml(monkeypatch):
-    """NVML with one GPU; `calls` holds what was opened and closed."""
-    fake = types.ModuleType("pynvml")
-    fake.calls = []
-    fake.NVMLError = NVMLError
-    fake.nvmlInit = lambda: fake.calls.append("init")
-    fake.nvmlShutdown = lambda: fake.calls.append("shutdown")
-    fake.nvmlDeviceGetHandleByIndex = lambda index: index
-    fake.nvmlDeviceGetMemoryInfo = lambda handle: types.SimpleNamespace(used=3 * 2**30)
-    fake.nvmlDeviceGetUtilizationRates = lambda handle: types.SimpleNamespace(gpu=97)
-    monkeypatch.setitem(sys.modules, "pynvml", fake)
-    return fake
+def gpu(monkeypatch):
+    """The second of two GPUs, 3 of its 4 GiB in use, as CUDA and NVML tell of it; what comes is the indices NVML is asked for."""
+    asked = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 4 * 2**30))
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: asked.append(index) or index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", lambda handle: types.SimpleNamespace(gpu=97))
+    devices._read_usage.cache_clear()
+    yield asked
+    devices._read_usage.cache_clear()
 
 
-def fail(*args):
-    raise NVMLError("Driver Not Loaded")
+def test_usage_is_of_the_gpu_that_this_process_computes_on(gpu):
+    usage = read_usage()
+    assert (usage["gpu_percent"], usage["gpu_memory_mib"]) == (97, 3072)
+    assert usage["memory_mib"] > 0
+    assert set(gpu) == {1}
 
 
-def test_gpu_usage_is_in_percent_and_mebibytes(nvml):
-    assert read_gpu_usage() == {"gpu_percent": 97, "gpu_memory_mib": 3072}
+def test_usage_is_asked_for_a_few_times_a_second_at_most(gpu, monkeypatch):
+    moments = iter([1.0, 1.1, 1.4, 1.6])
+    monkeypatch.setattr(devices.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(torch.cuda, "utilization", lambda: gpu.append("asked") or 97)
+    for _ in range(4):
+        read_usage()
+    assert gpu == ["asked"] * 2
 
 
-def test_a_machine_without_an_nvidia_gpu_has_no_usage(nvml):
-    nvml.nvmlInit = fail
-    assert read_gpu_usage() == {}
+@pytest.mark.parametrize("error", [pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED), RuntimeError("no such device")])
+def test_what_a_gpu_does_not_tell_does_not_hide_what_it_does(gpu, monkeypatch, error):
+    def fail(handle):
+        raise error
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", fail)
+    usage = read_usage()
+    assert (usage["gpu_percent"], usage["gpu_memory_mib"]) == (None, 3072)
 
 
-def test_a_machine_without_the_nvml_package_has_no_usage(monkeypatch):
+def test_a_machine_without_the_nvml_package_does_not_tell_the_load(gpu, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert read_gpu_usage() == {}
+    assert read_usage()["gpu_percent"] is None
 
 
-def test_what_a_gpu_does_not_tell_does_not_hide_what_it_does(nvml):
-    nvml.nvmlDeviceGetUtilizationRates = fail
-    assert read_gpu_usage() == {"gpu_memory_mib": 3072}
-
-
-def test_nvml_is_closed_even_when_it_fails(nvml):
-    nvml.nvmlDeviceGetHandleByIndex = fail
-    assert read_gpu_usage() == {}
-    assert nvml.calls == ["init", "shutdown"]
-
-
-def test_the_real_nvml_never_raises():
-    assert isinstance(read_gpu_usage(), dict)
+def test_a_machine_without_cuda_tells_its_memory_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    devices._read_usage.cache_clear()
+    assert set(read_usage()) == {"memory_mib"}
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_real_gpu_tells_its_usage():
-    assert read_gpu_usage()["gpu_memory_mib"] > 0
+    assert read_usage()["gpu_memory_mib"] > 0

@@ -5,14 +5,13 @@ import math
 import time
 from typing import Any
 
-import torch
 from transformers import (
     ProgressCallback,
     TrainerCallback,
 )
 
 from agnews_core.config import TrainConfig
-from agnews_core.devices import read_gpu_usage, read_memory_mib
+from agnews_core.devices import read_usage
 from agnews_core.errors import ConfigError, RunError
 from agnews_core.runs import Run
 
@@ -37,7 +36,7 @@ class RunCallback(TrainerCallback):
         if not logs or "loss" not in logs:
             return  # an evaluation, which on_evaluate records, or Trainer's closing summary
         self._run.append_metrics(
-            {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **self._usage()}
+            {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **read_usage()}
         )
         if not math.isfinite(logs["loss"]):
             raise RunError(
@@ -60,9 +59,6 @@ class RunCallback(TrainerCallback):
             self._status_at = time.monotonic()
         if self._run.read_stop():
             control.should_training_stop = control.should_save = True
-
-    def _usage(self) -> dict[str, Any]:
-        return {"memory_mib": read_memory_mib(), **(read_gpu_usage() if torch.cuda.is_available() else {})}
 
 
 class StderrProgress(ProgressCallback):

@@ -77,7 +77,7 @@ def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
     def build() -> Updates:
         off = dict.fromkeys((view.stop, view.resume, view.download, view.delete), gr.Button(interactive=False))
         texts = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: ""}
-        no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[])}
+        no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[], multiselect=True)}
         return {**off, **texts, **no_run, view.all_runs: gr.Checkbox(visible=False), view.fast: gr.Timer(active=False)}
 
     return {"nothing": _Part("", build)}
@@ -156,7 +156,9 @@ def _build_runs(overview: Overview, view: TrainView, page: Page, shown: Snapshot
         # A visitor's choice is left alone: it may have changed since this refresh set out.
         return {
             view.run: gr.Dropdown(names, **({} if page.run == shown.run.name else {"value": shown.run.name})),
-            view.compared: gr.Dropdown(others, **({} if compared == page.compared else {"value": compared})),
+            view.compared: gr.Dropdown(
+                others, multiselect=True, **({} if compared == page.compared else {"value": compared})
+            ),
             view.all_runs: gr.Checkbox(label=f"List all {n_runs} runs", visible=n_runs > NEWEST_RUNS),
         }
 
