@@ -23,7 +23,7 @@ from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
 Updates = dict[Any, Any]
 
 
-class Page(BaseModel):
+class TrainPage(BaseModel):
     """What a visitor's page shows: a run, others laid over it, all runs or the newest; `has` are the stamps of its parts."""
 
     model_config = ConfigDict(frozen=True)
@@ -34,12 +34,13 @@ class Page(BaseModel):
     has: dict[str, str] = {}
 
 
-def read_page(run: object, compared: object, all_runs: object, has: object) -> Page:
+def read_page(run: object, compared: object, all_runs: object, has: object) -> TrainPage:
     """Return what a page sent; one that is not ours is shown everything from the start."""
+    values = {"run": run, "compared": compared or [], "all_runs": all_runs or False, "has": has or {}}
     try:
-        return Page.model_validate({"run": run, "compared": compared or [], "all_runs": all_runs, "has": has or {}})
+        return TrainPage.model_validate(values)
     except ValidationError:
-        return Page()
+        return TrainPage()
 
 
 class _Part(NamedTuple):
@@ -47,7 +48,7 @@ class _Part(NamedTuple):
     build: Callable[[], Updates]
 
 
-def refresh(overview: Overview, view: TrainView, page: Page, *, show: str | None = None) -> Updates:
+def refresh(overview: Overview, view: TrainView, page: TrainPage, *, show: str | None = None) -> Updates:
     """Return what a page lacks.
 
     Args:
@@ -66,7 +67,7 @@ def refresh(overview: Overview, view: TrainView, page: Page, *, show: str | None
     return updates
 
 
-def pause(view: TrainView, page: Page) -> Updates:
+def pause(view: TrainView, page: TrainPage) -> Updates:
     """Return what makes a page that nobody looks at ask seldom."""
     if page.has.get("pace") != "fast":
         return {view.has: gr.skip()}
@@ -83,7 +84,7 @@ def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
     return {"nothing": _Part("", build)}
 
 
-def _list_parts(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+def _list_parts(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
     state, run = shown.status.state, shown.run
     status = format_status(shown, ahead=overview.count_ahead(run.name) if state == "queued" else 0)
     pace = "fast" if overview.find_active() else "slow"
@@ -116,7 +117,7 @@ def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
     )
 
 
-def _build_figures(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+def _build_figures(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
     """Return the two figures, each sent only for a new point of its own: sent again, they would flicker."""
     others = [one for one in overview.snapshots if one.run.name in page.compared and one is not shown]
     runs = tuple((one.run.name, one.metrics) for one in (shown, *others))
@@ -139,7 +140,7 @@ def _draw_quality(runs: tuple[tuple[str, Metrics], ...]) -> str:
     return build_quality_figure(dict(runs)).to_json() if any(metrics.eval_accuracy.n for _, metrics in runs) else ""
 
 
-def _build_runs(overview: Overview, view: TrainView, page: Page, shown: Snapshot) -> dict[str, _Part]:
+def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
     """Return the table and the two choices of a run: all runs, or the newest, the one that is shown and those laid over it."""
     chosen = {shown.run.name, *page.compared}
     listed = [

@@ -19,7 +19,7 @@ from agnews_core.ui.errors import find_problem, toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.models import find_tab
 from agnews_core.ui.run_status import format_place
-from agnews_core.ui.train_page import Page, Updates, pause, read_page, refresh
+from agnews_core.ui.train_page import TrainPage, Updates, pause, read_page, refresh
 from agnews_core.ui.train_view import TrainView, lay_out
 from agnews_core.ui.visitor import find_current_visitor
 
@@ -63,7 +63,7 @@ def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, vi
         overview = watch.look()
         ahead = overview.count_ahead(run.name)
         gr.Info(f"Run {run.name}: {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
-        return refresh(overview, view, Page(), show=run.name)
+        return refresh(overview, view, TrainPage(), show=run.name)
 
     def describe(values: dict[Any, Any]) -> str:
         config, problem = find_problem(lambda: read_config(settings, values))

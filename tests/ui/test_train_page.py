@@ -6,7 +6,7 @@ import pytest
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
 from agnews_core.runs.overview import look
-from agnews_core.ui.train_page import Page, pause, read_page, refresh
+from agnews_core.ui.train_page import TrainPage, pause, read_page, refresh
 from agnews_core.ui.train_view import NEWEST_RUNS, lay_out
 
 
@@ -29,7 +29,7 @@ def run(tmp_path):
 def ask(view, run):
     """Ask as a page does: with the stamps of all that it was sent."""
 
-    def ask(page: Page, **options):
+    def ask(page: TrainPage, **options):
         """Return the names of the components that change, and the page as it is then."""
         updates = refresh(look(run.path.parent), view, page, **options)
         has = updates.pop(view.has)
@@ -41,13 +41,13 @@ def ask(view, run):
 
 
 def test_a_page_that_has_nothing_is_sent_everything_and_then_nothing(ask):
-    changed, page = ask(Page())
+    changed, page = ask(TrainPage())
     assert {"status", "loss", "quality", "log", "table", "run", "compared", "stop", "fast"} <= changed
     assert ask(page) == (set(), page)
 
 
 def test_a_new_loss_is_sent_without_the_figure_of_accuracy(ask, run):
-    _, page = ask(Page())
+    _, page = ask(TrainPage())
     run.append_metrics({"step": 2, "time": 1002.0, "loss": 1.2})
     run.update_status(step=2)
     changed, page = ask(page)
@@ -61,21 +61,21 @@ def test_a_new_loss_is_sent_without_the_figure_of_accuracy(ask, run):
 
 
 def test_the_log_is_sent_when_it_has_grown(ask, run):
-    _, page = ask(Page())
+    _, page = ask(TrainPage())
     (run.path / "log.txt").write_text("training\n")
     assert ask(page)[0] == {"log"}
 
 
 def test_a_run_that_is_shown_is_followed_by_another_when_it_is_deleted(ask, run):
     create_run(run.path.parent, build_config(), name="second")
-    _, page = ask(Page(run="first"))
+    _, page = ask(TrainPage(run="first"))
     run.delete()
     changed, _ = ask(page)
     assert {"run", "status", "loss", "table"} <= changed
 
 
 def test_the_last_run_s_going_empties_the_page(ask, run, view):
-    _, page = ask(Page())
+    _, page = ask(TrainPage())
     run.delete()
     changed, page = ask(page)
     assert {"status", "loss", "quality", "log", "table", "run"} <= changed
@@ -86,24 +86,24 @@ def test_the_table_has_the_newest_runs_and_the_one_that_is_shown_until_all_are_a
     for number in range(NEWEST_RUNS + 5):
         create_run(run.path.parent, build_config(), name=f"later-{number}")
     overview = look(run.path.parent)
-    newest = refresh(overview, view, Page(run="later-54"))[view.table]
+    newest = refresh(overview, view, TrainPage(run="later-54"))[view.table]
     assert newest.count("data-run=") == NEWEST_RUNS
     assert 'data-run="first"' not in newest
-    assert 'data-run="first"' in refresh(overview, view, Page(run="first"))[view.table]
-    whole = refresh(overview, view, Page(run="first", all_runs=True))
+    assert 'data-run="first"' in refresh(overview, view, TrainPage(run="first"))[view.table]
+    whole = refresh(overview, view, TrainPage(run="first", all_runs=True))
     assert whole[view.table].count("data-run=") == NEWEST_RUNS + 6
     assert (whole[view.all_runs].label, whole[view.all_runs].visible) == ("List all 56 runs", True)
 
 
 def test_figures_are_drawn_once_for_all_who_look(view, run):
     overview = look(run.path.parent)
-    first, second = (refresh(overview, view, Page())[view.loss] for _ in range(2))
+    first, second = (refresh(overview, view, TrainPage())[view.loss] for _ in range(2))
     assert first is second
 
 
 def test_a_page_that_nobody_looks_at_asks_seldom_and_often_again_when_it_is_looked_at(ask, run, view):
     run.update_status(state="queued")
-    _, page = ask(Page())
+    _, page = ask(TrainPage())
     slowed = pause(view, page)
     assert slowed[view.fast].active is False
     page = page.model_copy(update={"has": slowed[view.has]})
@@ -111,6 +111,8 @@ def test_a_page_that_nobody_looks_at_asks_seldom_and_often_again_when_it_is_look
     assert "fast" in ask(page)[0]
 
 
-@pytest.mark.parametrize("sent", [(5, 5, 5, 5), ("a", "b", True, {}), ("a", [], False, {"status": 7}), (None,) * 4])
+@pytest.mark.parametrize(
+    "sent", [(5, 5, 5, 5), ("a", "b", True, {}), ("a", [], False, {"status": 7}), ("a", 5, None, None)]
+)
 def test_what_no_page_of_ours_sends_is_shown_everything_from_the_start(sent):
-    assert read_page(*sent) == Page()
+    assert read_page(*sent) == TrainPage()
