@@ -58,16 +58,17 @@ def runs(
 
 
 def _stop(run: Run) -> str:
-    """Ask a run to stop and say so.
+    """Stop a run, and return what came of it.
 
     Raises:
         RunError: It is at its end already, or cannot be asked.
     """
-    state = run.read_status().state
-    if state not in ACTIVE:
-        raise RunError(f"The run {run.name} is {state}; only one that waits or is being trained can be stopped.")
-    run.request_stop()
-    return f"The run {run.name} is asked to stop; it keeps the best model that it has by then."
+    before, after = run.read_status().state, run.stop().state
+    if before not in ACTIVE:
+        raise RunError(f"The run {run.name} is {before}; only one that waits or is being trained can be stopped.")
+    if after == "stopped":
+        return f"Removed run {run.name} from the queue."
+    return f"Asked run {run.name} to stop; its best model so far will be kept."
 
 
 def _describe_run(run: Run) -> dict[str, Any]:

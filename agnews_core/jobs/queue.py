@@ -104,15 +104,10 @@ class JobQueue:
         """
         run = self._find(name, by, action="stop")
         with self._lock:
-            status = run.read_status()
-            if status.state not in ACTIVE:
-                return status
-            is_free = name in self._waiting or not self._is_taken(run)
-            waits = status.state == "queued" and is_free and not run.is_owned()
-            # Even where it seems to wait: another program may be about to train it, and obeys this when it does.
-            run.request_stop(keep=keep or waits)
+            is_taken = name not in self._waiting and self._is_taken(run)
+            status = run.stop(keep=keep, is_taken=is_taken)
             self._leave(run)
-            return run.end("stopped", "Stopped before its turn came.") if waits else status
+            return status
 
     def delete(self, name: str, *, by: Visitor) -> None:
         """Delete a run and all its files.

@@ -15,7 +15,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
-from agnews_core.runs.status import RESUMABLE, RunStatus, State, now, parse_status
+from agnews_core.runs.status import ACTIVE, RESUMABLE, RunStatus, State, now, parse_status
 from agnews_core.whole_files import write_whole
 
 LOCK_SECONDS = 5.0  # a reader may hold a lock for a moment
@@ -108,12 +108,12 @@ class Run:
         raise RunError(f"The run {self.name} is {state}; only an interrupted, stopped or failed run can be resumed.")
 
     def _find_interruption(self, state: State) -> str:
-        """Say why a state that somebody should keep up is kept up by nobody, or return ""."""
+        """Return why a state that somebody should keep up is kept up by nobody, or ""."""
         if state == "running" and not self.is_owned():
             return self.find_full_disk() or "The program ended while this run was training."
         # Runs that never stood in a queue have no such lock.
         if state == "queued" and (self.path / "queue.lock").exists() and not self.has_place() and not self.is_owned():
-            return "The program ended before this run's turn came."
+            return self.find_full_disk() or "The program ended before this run's turn came."
         return ""
 
     def find_full_disk(self) -> str:
@@ -167,6 +167,24 @@ class Run:
         """Forget rows of steps that will be trained again after a resume."""
         rows = [row for row in self.read_metrics() if row.get("step", 0) <= step]
         write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    def stop(self, *, keep: bool = True, is_taken: bool = False) -> RunStatus:
+        """Stop a run that waits at once, and ask one that trains to stop after its current step; others stay as they are.
+
+        Args:
+            keep: Keep the best model so far; otherwise it is discarded.
+            is_taken: It is about to be trained by the caller, though nobody owns it yet.
+
+        Raises:
+            RunError: The run's folder cannot be written, or status.json is damaged.
+        """
+        status = self.read_status()
+        if status.state not in ACTIVE:
+            return status
+        waits = status.state == "queued" and not is_taken and not self.is_owned()
+        # Even where it seems to wait: another program may be about to train it, and obeys this when it does.
+        self.request_stop(keep=keep or waits)
+        return self.end("stopped", "Stopped before its turn came.") if waits else status
 
     def request_stop(self, *, keep: bool = True) -> None:
         """Ask whoever trains this run to stop after its current step; may be called from any process, and twice.

@@ -17,12 +17,19 @@ def test_runs_lists_and_deletes(capsys, trained_run, tmp_path):
     assert err == "The run copy is deleted.\n"
 
 
-def test_runs_asks_an_active_run_to_stop_and_says_so(capsys, tmp_path):
-    run = create_run(tmp_path, build_config(), name="waiting")
+def test_a_run_that_is_trained_is_asked_to_stop(capsys, tmp_path):
+    created = create_run(tmp_path, build_config(), name="active")
+    with created.own():
+        status, _, err = run_command(capsys, "runs", "--runs-dir", tmp_path, "--stop", "active")
+    assert (status, err) == (0, "Asked run active to stop; its best model so far will be kept.\n")
+    assert created.read_stop() == "keep"
+
+
+def test_a_run_that_waits_is_stopped_at_once(capsys, tmp_path):
+    created = create_run(tmp_path, build_config(), name="waiting")
     status, _, err = run_command(capsys, "runs", "--runs-dir", tmp_path, "--stop", "waiting")
-    assert status == 0
-    assert err == "The run waiting is asked to stop; it keeps the best model that it has by then.\n"
-    assert run.read_stop() == "keep"
+    assert (status, err) == (0, "Removed run waiting from the queue.\n")
+    assert created.read_status().state == "stopped"
 
 
 def test_a_run_at_its_end_is_not_asked_to_stop(capsys, trained_run):

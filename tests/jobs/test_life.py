@@ -1,5 +1,6 @@
 """A run's life, stopped or killed at every moment of it: in a queue, in another program's, while it loads, trains, ends."""
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -170,3 +171,36 @@ def test_tensorboard_shows_no_step_twice_when_a_killed_run_goes_on(tmp_path, con
     assert "Resumed from step 2." in run.read_status().notes
     log = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [event.step for event in log.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_run_whose_disk_fills_up_says_so_and_goes_on_when_there_is_room(tmp_path, small_disk, config):
+    run, held = create_run(small_disk / "runs", config), Moment(tmp_path, "step 1")
+    training = start_training(run, moment=held)
+    held.wait()
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    held.let_go()
+    training.join()
+    status = run.read_status()
+    wanted = f"The disk that holds {run.path.parent} is full; make room, then resume the run."
+    assert (status.state, status.reason) == ("failed", wanted)
+    assert "No space left on device" in (run.path / "traceback.txt").read_text()
+    filler.unlink()
+    start_training(run, resume=True).join()
+    assert run.read_status().state == "finished", run.read_status().reason
+    assert not (run.path / "traceback.txt").exists()
+    assert not (run.path / "reserve").exists()
