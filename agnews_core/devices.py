@@ -24,6 +24,14 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def describe_spare_gpus(device: str) -> str:
+    """Return a sentence on the GPUs that are not used, or "" where there is none."""
+    import torch
+
+    n_gpus = torch.cuda.device_count() if device == "cuda" else 0
+    return f"One of this machine's {n_gpus} GPUs is used." if n_gpus > 1 else ""
+
+
 def choose_precision(wanted: str, *, device: str) -> Precision:
     """Turn the `precision` setting into a format this device has.
 

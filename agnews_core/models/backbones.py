@@ -13,7 +13,7 @@ from typing import Any
 
 from agnews_core.errors import CheckpointError, ConfigError, HubError
 from agnews_core.folders import find_folder
-from agnews_core.hub import HubFiles, download_from_hub, find_in_hub_cache, hub_answers
+from agnews_core.hub import UNREACHABLE, HubFiles, download_from_hub, find_in_hub_cache, hub_answers
 from agnews_core.libraries import import_libraries
 
 DEFAULT_BACKBONE = "roberta-base"
@@ -70,21 +70,31 @@ MODEL_FILES = HubFiles(
 )
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """A base model that is on this machine.
+@dataclass(frozen=True, kw_only=True)
+class BackboneSource:
+    """Which base model a value of `backbone` stands for.
 
     Attributes:
         name: What the user calls it; stored with every adapter trained on it.
-        folder: Holds config.json, safetensors weights and the tokenizer.
         source: "folder", "hub cache", "hub" or "bundled".
-        reason: One sentence on why this backbone and this source, fit to show a person.
+        reason: One sentence on why this backbone and this source.
     """
 
     name: str
-    folder: Path
     source: str
     reason: str
+
+    @property
+    def reference(self) -> str:
+        """What finds the same backbone again from any working directory."""
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone(BackboneSource):
+    """A base model that is on this machine: config.json, safetensors weights and the tokenizer, in `folder`."""
+
+    folder: Path
 
     @property
     def reference(self) -> str:
@@ -102,67 +112,60 @@ def load_backbone(name: str, *, replaceable: bool = True) -> Backbone:
     Raises:
         CheckpointError: It cannot be had; the message names the ways out.
     """
-    if name == "auto":
-        return _load_default()
-    folder = find_folder(name)
-    if folder is not None:
-        return _check_folder(Backbone(name, folder.resolve(), "folder", f"Backbone {name}, a folder on this machine."))
-    name = _ALIASES.get(name, name)
-    if name == BUNDLED_BACKBONE:
-        return _load_bundled(f"Backbone {name}, bundled with this program.")
+    found = look_for_backbone(name, replaceable=replaceable)
+    if isinstance(found, Backbone):
+        return found
+    hub_id = HUB_IDS.get(found.name, found.name)
     try:
-        return _check_folder(_load_from_hub(name))
+        folder = download_from_hub(hub_id, MODEL_FILES)
     except HubError as error:
-        bundled = f", or take {BUNDLED_BACKBONE}, which is bundled" if replaceable else ""
-        raise CheckpointError(
-            f"Backbone {name!r} is not a folder here, not in the hub's cache, and {error.reason}; {error.advice}, "
-            f"or give a folder that holds it{bundled}."
-        ) from error
+        return _replace_hub(name, error, replaceable=replaceable)
+    reason = f"Backbone {found.name}, downloaded from the hub ({hub_id})."
+    return _check_folder(Backbone(name=found.name, source="hub", reason=reason, folder=folder))
 
 
-def check_backbone(name: str) -> str:
-    """Say where a backbone comes from, as `load_backbone` will, without downloading it.
+def look_for_backbone(name: str, *, replaceable: bool = True) -> BackboneSource:
+    """Return the base model that a name stands for; a `Backbone` unless it would have to be downloaded first.
 
     Raises:
-        CheckpointError: It cannot be had; the message names the ways out.
+        CheckpointError: As `load_backbone`.
     """
-    chosen = choose_name(name)
-    is_here = find_folder(chosen) is not None or chosen == BUNDLED_BACKBONE or _find_cached(chosen) is not None
-    if not is_here and hub_answers():
-        return f"Backbone {chosen} will be downloaded from the hub."
-    return load_backbone(name).reason
+    folder = find_folder(name) if name != "auto" else None
+    if folder is not None:
+        reason = f"Backbone {name}, a folder on this machine."
+        return _check_folder(Backbone(name=name, source="folder", reason=reason, folder=folder.resolve()))
+    wanted = DEFAULT_BACKBONE if name == "auto" else _ALIASES.get(name, name)
+    if wanted == BUNDLED_BACKBONE:
+        return _load_bundled(f"Backbone {wanted}, bundled with this program.")
+    cached = _find_cached(wanted)
+    if cached is not None:
+        reason = f"Backbone {wanted}, from the hub's cache on this machine."
+        return _check_folder(Backbone(name=wanted, source="hub cache", reason=reason, folder=cached))
+    if hub_answers():
+        return BackboneSource(name=wanted, source="hub", reason=f"Backbone {wanted} will be downloaded from the hub.")
+    return _replace_hub(name, HubError(*UNREACHABLE), replaceable=replaceable)
 
 
-def choose_name(name: str) -> str:
-    """Tell which backbone `name` stands for, without loading weights; only "auto" may look at cache and hub.
-
-    >>> choose_name("FacebookAI/roberta-base")
-    'roberta-base'
-    """
-    if name != "auto":
-        return _ALIASES.get(name, name)
-    if _find_cached(DEFAULT_BACKBONE) or hub_answers():
-        return DEFAULT_BACKBONE
-    return BUNDLED_BACKBONE
-
-
-def _load_default() -> Backbone:
-    try:
-        return _check_folder(_load_from_hub(DEFAULT_BACKBONE))
-    except HubError as error:
+def _replace_hub(name: str, error: HubError, *, replaceable: bool) -> Backbone:
+    if name == "auto":
         return _load_bundled(
             f"Backbone {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
             f"which is not in the hub's cache, and {error.reason}."
         )
+    bundled = f", or take {BUNDLED_BACKBONE}, which is bundled" if replaceable else ""
+    raise CheckpointError(
+        f"Backbone {_ALIASES.get(name, name)!r} is not a folder here, not in the hub's cache, and {error.reason}; "
+        f"{error.advice}, or give a folder that holds it{bundled}."
+    ) from error
 
 
-def _load_from_hub(name: str) -> Backbone:
-    cached = _find_cached(name)
-    if cached is not None:
-        return Backbone(name, cached, "hub cache", f"Backbone {name}, from the hub's cache on this machine.")
-    hub_id = HUB_IDS.get(name, name)
-    folder = download_from_hub(hub_id, MODEL_FILES)
-    return Backbone(name, folder, "hub", f"Backbone {name}, downloaded from the hub ({hub_id}).")
+def choose_name(name: str) -> str:
+    """Return which backbone a name stands for, whether it can be had or not; only "auto" may look at cache and hub.
+
+    >>> choose_name("FacebookAI/roberta-base")
+    'roberta-base'
+    """
+    return look_for_backbone(name).name if name == "auto" else _ALIASES.get(name, name)
 
 
 def _find_cached(name: str) -> Path | None:
@@ -179,7 +182,7 @@ def _load_bundled(reason: str) -> Backbone:
         )
     folder = Path(next(iter(locations))) / "model"
     _check_bundled_hash(folder / "model.safetensors")
-    return _check_folder(Backbone(BUNDLED_BACKBONE, folder, "bundled", reason))
+    return _check_folder(Backbone(name=BUNDLED_BACKBONE, source="bundled", reason=reason, folder=folder))
 
 
 @functools.cache

@@ -3,16 +3,18 @@
 The plan that people look at and the training itself ask here and nowhere else; what a run began with is recorded in it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
 from agnews_core.config import TrainConfig
-from agnews_core.devices import check_optimizer, choose_device, choose_precision
+from agnews_core.devices import check_optimizer, choose_device, choose_precision, describe_spare_gpus
 from agnews_core.errors import AgNewsError
-from agnews_core.models.backbones import check_backbone, choose_name, count_layers, load_backbone
+from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
 from agnews_core.models.plan import resolve_layer_ranks
-from agnews_core.news.sources import find_news, look_for_news
+from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.runs import Resolved
+
+Found = TypeVar("Found")
 
 
 def resolve(config: TrainConfig, *, missing: list[str] | None = None) -> Resolved:
@@ -29,31 +31,28 @@ def resolve(config: TrainConfig, *, missing: list[str] | None = None) -> Resolve
     device = choose_device()
     check_optimizer(config.optim, device=device)
     precision = choose_precision(config.precision, device=device)
-    name = choose_name(config.backbone)
-    backbone = {"backbone": name, "backbone_name": name, "backbone_source": ""}
-    news = {"data": config.data, "data_source": ""}
-    notes = []
-    with _collecting(missing):
-        if missing is None:
-            found = load_backbone(config.backbone)
-            backbone = {"backbone": found.reference, "backbone_name": found.name, "backbone_source": found.source}
-            notes.append(found.reason)
-        else:
-            notes.append(check_backbone(config.backbone))
-    with _collecting(missing):
-        found_news = find_news(config.data) if missing is None else look_for_news(config.data)
-        news = {"data": found_news.data, "data_source": found_news.source}
-        notes.append(found_news.reason)
-    ranks = resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone["backbone"]))
-    told = tuple(note for note in (*notes, precision.reason) if note)
-    return Resolved(**backbone, **news, device=device, precision=precision.name, layer_ranks=ranks, notes=told)
+    find_backbone, find = (load_backbone, find_news) if missing is None else (look_for_backbone, look_for_news)
+    backbone = _find(find_backbone, config.backbone, missing)
+    news = _find(find, config.data, missing) or NewsSource(data=config.data, source="")
+    backbone = backbone or BackboneSource(name=choose_name(config.backbone), source="", reason="")
+    return Resolved(
+        backbone=backbone.reference,
+        backbone_name=backbone.name,
+        backbone_source=backbone.source,
+        data=news.data,
+        data_source=news.source,
+        device=device,
+        precision=precision.name,
+        layer_ranks=resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone.reference)),
+        notes=tuple(filter(None, (backbone.reason, news.reason, precision.reason, describe_spare_gpus(device)))),
+    )
 
 
-@contextmanager
-def _collecting(missing: list[str] | None) -> Iterator[None]:
+def _find(find: Callable[[str], Found], name: str, missing: list[str] | None) -> Found | None:
     try:
-        yield
+        return find(name)
     except AgNewsError as error:
         if missing is None:
             raise
         missing.append(str(error))
+        return None

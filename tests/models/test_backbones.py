@@ -120,9 +120,8 @@ def test_auto_is_roberta_base_where_its_weights_are_cached(hub):
     hub.stop()
     hub_answers.forget()
     assert choose_name("auto") == "roberta-base"
-    assert load_backbone("auto") == Backbone(
-        "roberta-base", folder, "hub cache", "Backbone roberta-base, from the hub's cache on this machine."
-    )
+    reason = "Backbone roberta-base, from the hub's cache on this machine."
+    assert load_backbone("auto") == Backbone(name="roberta-base", source="hub cache", reason=reason, folder=folder)
 
 
 @pytest.mark.parametrize("kind", ["reset", "damaged", "500"])
