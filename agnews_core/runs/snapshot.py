@@ -6,10 +6,12 @@ It asks nobody but the run's directory and changes nothing there.
 import functools
 import itertools
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
@@ -130,18 +132,17 @@ def _compute_eta(snapshot: Snapshot, step_seconds: float) -> float:
     """Return the seconds that the remaining steps and evaluations take, if they go on as they did lately."""
     status = snapshot.status
     remaining = max(status.max_steps - status.step, 0)
-    evaluations = (
-        remaining / snapshot.config.count_eval_steps(status.max_steps) + 1
-    )  # the last one is of the best model
+    evaluations = remaining / snapshot.config.count_eval_steps(status.max_steps) + 1  # one is of the best model
     return remaining * step_seconds + evaluations * snapshot.metrics.eval_seconds
 
 
 def _summarize(snapshot: Snapshot) -> RunSummary:
     status, best = snapshot.status, snapshot.metrics.best_accuracy
-    config = snapshot.config
-    if status.resolved and status.plan:  # what "auto" stood for; layers from the top, as presets have them
-        config = status.resolved.apply_to(config).model_copy(update={"layer_ranks": status.plan.ranks_from_top})
-    preset, differences = describe_differences(config)
+    stood_for: dict[str, Any] = {}  # what "auto" meant; layers from the top, as presets have them
+    if status.resolved and status.plan:
+        found = status.resolved
+        stood_for = {"backbone": found.backbone, "data": found.data, "layer_ranks": status.plan.ranks_from_top}
+    preset, differences = describe_differences(snapshot.config.model_copy(update=stood_for))
     return RunSummary(
         name=snapshot.run.name,
         state=status.state,
@@ -157,16 +158,20 @@ def compute_seconds(snapshot: Snapshot) -> float | None:
     status, recent = snapshot.status, snapshot.metrics.recent
     if not status.started_at:
         return None
-    began = datetime.fromisoformat(status.started_at)
+    began = _parse_time(status.started_at)
     if status.ended_at:
-        ended = datetime.fromisoformat(status.ended_at)
+        ended = _parse_time(status.ended_at)
     elif status.state == "running":
-        ended = datetime.now(UTC)
+        ended = time.time()
     elif recent:
-        ended = datetime.fromtimestamp(max(recent[-1].time, began.timestamp()), UTC)
+        ended = max(recent[-1].time, began)
     else:
         return None
-    return status.earlier_seconds + (ended - began).total_seconds()
+    return status.earlier_seconds + ended - began
+
+
+def _parse_time(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
 
 
 def find_log_stamp(run: Run) -> tuple[Stamp, Stamp]:

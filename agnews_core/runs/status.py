@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 
 from agnews_core.models.plan import Plan
@@ -24,6 +24,8 @@ def _check_time(stamp: str) -> str:
 
 Stamp = Annotated[str, AfterValidator(_check_time)]
 """A time in ISO 8601 with its zone, or "" for "not yet"."""
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RunResult(BaseModel):
@@ -58,13 +60,13 @@ class RunStatus(BaseModel):
     phase: Phase = "preparing data"
     owner: str = ""
     reason: str = ""
-    step: int = 0
-    max_steps: int = 0
+    step: Count = 0
+    max_steps: Count = 0
     created_at: str = ""
     queued_at: str = ""
     queue: str = ""
     started_at: Stamp = ""
-    earlier_seconds: float = 0.0
+    earlier_seconds: Seconds = 0.0
     ended_at: Stamp = ""
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}

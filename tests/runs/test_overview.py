@@ -10,6 +10,9 @@ from agnews_core.runs import Run, create_run
 from agnews_core.runs.overview import RunsWatch, look
 from agnews_core.runs.presets import describe_settings
 from agnews_core.runs.snapshot import compute_step_seconds, read_log_tail, take_snapshot
+from agnews_core.ui.plots import build_loss_figure
+from agnews_core.ui.run_status import format_status
+from agnews_core.ui.runs_table import format_runs
 
 
 @pytest.fixture
@@ -108,14 +111,59 @@ def test_a_damaged_run_reads_as_failed_and_does_not_hide_the_others(run, name):
     assert overview.find_active().run == run
 
 
-@pytest.mark.parametrize("odd", [{"ended_at": 5}, {"step": "b"}, {"earlier_seconds": []}, {"result": 7}])
+ODD = [
+    {"started_at": "yesterday"},
+    {"started_at": "2026-01-01T00:00:00"},
+    {"ended_at": 5},
+    {"step": "b"},
+    {"step": -1},
+    {"step": 10**400},
+    {"earlier_seconds": []},
+    {"earlier_seconds": float("nan")},
+    {"result": 7},
+    {"resolved": {"backbone": []}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_an_odd_status_takes_nothing_from_the_other_runs(run, odd):
     other = create_run(run.path.parent, build_config(), name="odd")
-    (other.path / "status.json").write_text(json.dumps({"state": "finished", **odd}))
+    (other.path / "status.json").write_text(json.dumps({"schema_version": 2, "state": "finished", **odd}))
     overview = look(run.path.parent)
     assert [one.summary.name for one in overview.snapshots] == ["half", "odd"]
     assert overview.find("odd").summary.state == "failed"
     assert overview.find("odd").status.reason == "The run odd has no readable status.json."
+
+
+EXTREME = [
+    {"started_at": "9999-12-31T23:59:59-23:00"},
+    {"started_at": "9999-12-31T23:59:59-23:00", "state": "interrupted"},
+    {"started_at": "0001-01-01T00:00:00+00:00", "ended_at": "9999-12-31T23:59:59+00:00"},
+    {"step": 10**12, "max_steps": 1},
+]
+
+
+@pytest.mark.parametrize("extreme", EXTREME)
+def test_a_status_at_the_edge_of_what_it_can_be_is_shown(run, extreme):
+    run.append_metrics({"step": 10**12, "time": 2e11, "loss": -1e300})
+    (run.path / "status.json").write_text(json.dumps({"schema_version": 2, "state": "finished", **extreme}))
+    shown = look(run.path.parent).find("half")
+    assert shown.status.reason == ""
+    assert format_status(shown, ahead=0)
+    assert format_runs([shown.summary], shown="half")
+    assert build_loss_figure({"half": shown.metrics}).to_json()
+
+
+def test_settings_that_stand_for_what_no_setting_can_be_are_shown(run):
+    """A run's resolved settings are shown as they were recorded, whatever bounds settings have by now."""
+    sources = {"backbone_name": "b", "backbone_source": "folder", "data_source": "c", "device": "cpu"}
+    resolved = {"backbone": "b" * 1000, "data": "", "layer_ranks": {}, "precision": "fp32", **sources}
+    numbers = ("n_layers", "trainable_parameters", "lora_parameters", "head_parameters", "total_parameters")
+    plan = {"backbone": "b", "layer_ranks": {"0": 5000}, **dict.fromkeys(numbers, 1)}
+    run.update_status(state="finished", resolved=resolved, plan=plan)
+    shown = look(run.path.parent).find("half").summary
+    assert (shown.state, shown.preset) == ("finished", "quick")
+    assert "layer_ranks -1:5000" in shown.differences
 
 
 def test_a_damaged_run_that_was_mended_is_read_again(run):
