@@ -14,7 +14,7 @@ from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
-from agnews_core.runs import ACTIVE, Run, create_run, find_newest_run, find_run, find_runs_dir
+from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run
 
 
 @click.command(cls=SettingsCommand)
@@ -80,11 +80,7 @@ def _find_unfinished(folder: Path, name: str | None) -> Run:
     Raises:
         RunError: There is none, or nothing to go on with.
     """
-    run = (
-        find_run(folder, name)
-        if name
-        else find_newest_run(folder, states=("interrupted", "stopped", "failed", "queued"))
-    )
+    run = find_run(folder, name) if name else find_unfinished_run(folder)
     if run.read_status().state not in ACTIVE:
         run.check_resumable()
     return run

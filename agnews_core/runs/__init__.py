@@ -6,12 +6,14 @@
     log.txt                        what was logged while it trained
     output.txt                     what a training in the background printed
     traceback.txt                  where it failed, if the last training did for a reason that nobody foresaw
-    adapter/                       the best model
+    adapter/                       the best model, whole; a newer one takes its place when it is evaluated
+    adapter.new/                   that newer one until then
     checkpoints/                   what a resumed run goes on from
     report.json                    the evaluation on the validation split
     predictions-<split>.parquet    an evaluation with what the model said of every text; see `evaluation_files`
     baseline-<split>.json          what a plain model reaches on the same texts; see `baseline`
     tensorboard/                   its log for TensorBoard, where that was asked for
+    reserve                        room on the disk, for recording how a training ended though the disk is full
     stop                           there while somebody wants the run to stop; holds "keep" or "discard"
     owner.lock                     locked by the process that trains; freed by the system when that dies, however it dies
     queue.lock                     locked by the process in whose queue the run waits; freed likewise
@@ -19,14 +21,13 @@
 Nothing here trains, or imports torch or transformers.
 """
 
-from agnews_core.runs.folder import check_name, create_run, find_newest_run, find_run, find_runs_dir, list_runs
+from agnews_core.runs.folder import check_name, create_run, find_run, find_runs_dir, find_unfinished_run, list_runs
 from agnews_core.runs.resolved import Resolved
 from agnews_core.runs.run import Run
-from agnews_core.runs.status import ACTIVE, RESUMABLE, Phase, RunResult, RunStatus, State, now
+from agnews_core.runs.status import ACTIVE, Phase, RunResult, RunStatus, State, now
 
 __all__ = [
     "ACTIVE",
-    "RESUMABLE",
     "Phase",
     "Resolved",
     "Run",
@@ -35,9 +36,9 @@ __all__ = [
     "State",
     "check_name",
     "create_run",
-    "find_newest_run",
     "find_run",
     "find_runs_dir",
+    "find_unfinished_run",
     "list_runs",
     "now",
 ]

@@ -3,13 +3,14 @@
 import os
 import re
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError, quote
 from agnews_core.runs.run import Run
-from agnews_core.runs.status import RunStatus, State, now
+from agnews_core.runs.status import RunStatus, now
 from agnews_core.whole_files import write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -111,16 +112,15 @@ def find_run(runs_dir: Path, name: str) -> Run:
     return run
 
 
-def find_newest_run(runs_dir: Path, *, states: tuple[State, ...]) -> Run:
-    """Return the newest run in one of these states.
+def find_unfinished_run(runs_dir: Path) -> Run:
+    """Return the newest run that waits or can be resumed.
 
     Raises:
         RunError: There is none.
     """
     for run in list_runs(runs_dir):
-        try:
-            if run.read_status().state in states:
+        with suppress(RunError):  # a damaged one is passed over
+            state = run.read_status().state
+            if state == "queued" or run.can_resume(state):
                 return run
-        except RunError:
-            continue
-    raise RunError(f"There is no {' or '.join(states)} run in {runs_dir}; make one with `train`.")
+    raise RunError(f"There is no run to resume in {runs_dir}; make one with `train`.")

@@ -25,6 +25,17 @@ def read_state(checkpoint: Path) -> TrainerState:
     return TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
 
 
+def is_over(state: TrainerState) -> bool:
+    """Return whether all steps were trained, or early stopping had lost its patience."""
+    stopper = state.stateful_callbacks.get("EarlyStoppingCallback")
+    if (
+        stopper
+        and stopper["attributes"]["early_stopping_patience_counter"] >= stopper["args"]["early_stopping_patience"]
+    ):
+        return True
+    return bool(state.global_step >= state.max_steps)
+
+
 def _is_complete(checkpoint: Path) -> bool:
     try:
         read_state(checkpoint)

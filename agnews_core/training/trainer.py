@@ -15,7 +15,6 @@ from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
-    TrainerState,
     TrainingArguments,
 )
 
@@ -24,7 +23,7 @@ from agnews_core.evaluation.metrics import compute_metrics
 from agnews_core.runs import Resolved, Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
-from agnews_core.training.checkpoints import read_state
+from agnews_core.training.checkpoints import is_over, read_state
 from agnews_core.training.parts import Parts
 
 
@@ -42,25 +41,15 @@ class NewsTrainer(Trainer):
         )
 
     def go_on(self, checkpoint: Path | None) -> dict[str, float]:
-        """Train to the end, from a checkpoint if there is one, and return Trainer's figures; the best model is loaded then."""
-        state = read_state(checkpoint) if checkpoint else None
-        if checkpoint is None or state is None or not self._is_over(state):
-            metrics: dict[str, float] = self.train(
-                resume_from_checkpoint=str(checkpoint) if checkpoint else None
-            ).metrics
-            return metrics
-        # Trainer would train one step more before it looks at how many there should be.
-        self.state = state
-        best = checkpoint.with_name(f"checkpoint-{state.best_global_step}")
-        self.model.load_adapter(str(best if best.is_dir() else checkpoint), "default")
-        return {"train_runtime": 0.0, "train_samples_per_second": 0.0}
-
-    def _is_over(self, state: TrainerState) -> bool:
-        stopper = state.stateful_callbacks.get("EarlyStoppingCallback")
-        is_patient = not stopper or (
-            stopper["attributes"]["early_stopping_patience_counter"] < stopper["args"]["early_stopping_patience"]
-        )
-        return state.global_step >= state.max_steps or not is_patient
+        """Train to the end, from a checkpoint if there is one, load the best model, and return Trainer's figures."""
+        if checkpoint and is_over(state := read_state(checkpoint)):
+            # Trainer would train one step more before it looks at how many there should be.
+            self.state = state
+            best = checkpoint.with_name(f"checkpoint-{state.best_global_step}")
+            self.model.load_adapter(str(best if best.is_dir() else checkpoint), "default")
+            return {"train_runtime": 0.0, "train_samples_per_second": 0.0}
+        figures: dict[str, float] = self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).metrics
+        return figures
 
 
 def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> NewsTrainer:

@@ -10,13 +10,15 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agnews_core.config import build_config
+from agnews_core.errors import RunError
 from agnews_core.evaluation.files import read_evaluated, read_report, write_evaluated
 from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.models.adapters import ADAPTER_WEIGHTS
-from agnews_core.runs import Run, RunStatus, create_run
+from agnews_core.runs import Run, RunStatus, create_run, list_runs
+from agnews_core.training.recipe import train
 from tests.processes import HeldTraining, Moment, start_training
 
 PROJECT = Path(__file__).parents[2]
@@ -143,9 +145,17 @@ def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_on
     assert read_report(run.path, "validation").accuracy == run.read_status().result.eval_accuracy
 
 
-@pytest.mark.parametrize("moment", ["saving", "evaluating"])
-def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path, config, moment):
-    run, held = create_run(tmp_path / "runs", config), Moment(tmp_path, moment)
+@pytest.mark.parametrize(
+    ("moment", "settings", "steps"),
+    [
+        ("saving", {}, [1, 2, 3, 4]),
+        ("evaluating", {}, [1, 2, 3, 4]),
+        ("evaluating", {"early_stopping_patience": 1, "learning_rate": 1e-7, "eval_steps": 1}, [1, 2]),
+    ],
+)
+def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path, config, moment, settings, steps):
+    run = create_run(tmp_path / "runs", config.model_copy(update=settings))
+    held = Moment(tmp_path, moment)
     training = start_training(run, moment=held)
     held.wait()
     training.kill()
@@ -153,10 +163,44 @@ def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path
     assert run.read_status().state == "interrupted"
     start_training(run, resume=True).join()
     status, rows = run.read_status(), run.read_metrics()
-    assert (status.state, status.step, status.max_steps) == ("finished", 4, 4), status.reason
-    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4]
+    assert (status.state, status.step, status.max_steps) == ("finished", steps[-1], 4), status.reason
+    assert [row["step"] for row in rows if "loss" in row] == steps
     best = max(row["eval_accuracy"] for row in rows if "eval_accuracy" in row)
     assert read_report(run.path, "validation").accuracy == pytest.approx(best)
+
+
+def test_a_run_that_another_program_trains_can_neither_be_trained_nor_resumed_nor_deleted_here(hold, monkeypatch):
+    held = hold("step 1")
+    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    other, name = JobQueue(held.queue.runs_dir), held.run.name
+    with pytest.raises(RunError, match=f"The run {name} is being trained by another process; stop it first"):
+        train(held.run)
+    with pytest.raises(RunError, match=f"The run {name} is running; only an interrupted, stopped or failed run can be"):
+        other.resume(name, by=HOST)
+    with pytest.raises(RunError, match=f"The run {name} is still queued or training; stop it first"):
+        other.delete(name, by=HOST)
+    assert other.stop(name, by=HOST).state == "running"
+    assert held.go_on().state == "stopped"
+
+
+def test_two_programs_that_start_runs_in_one_folder_at_once_get_a_folder_for_each(tmp_path):
+    program = "import sys; from pathlib import Path; from agnews_core.config import build_config;"
+    program += "from agnews_core.jobs.queue import JobQueue; from agnews_core.jobs.visitors import HOST;"
+    program += "queue = JobQueue(Path(sys.argv[1])); [queue.start(build_config(), by=HOST) for _ in range(10)];"
+    program += "print('started', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    programs = [
+        subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [program.stdout.readline() for program in programs] == ["started\n"] * 2
+    runs = list_runs(tmp_path)
+    assert [run.read_status().state for run in runs] == ["queued"] * 20
+    programs[0].kill()
+    programs[0].communicate()
+    reasons = sorted(run.read_status().reason for run in runs)
+    assert reasons == [""] * 10 + ["The program ended before this run's turn came."] * 10
+    programs[1].communicate()
 
 
 def test_tensorboard_shows_no_step_twice_when_a_killed_run_goes_on(tmp_path, config):

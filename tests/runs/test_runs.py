@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +20,9 @@ from agnews_core.runs import (
     State,
     check_name,
     create_run,
-    find_newest_run,
     find_run,
     find_runs_dir,
+    find_unfinished_run,
     list_runs,
 )
 from agnews_core.runs import folder as runs_folder
@@ -360,7 +362,6 @@ def test_a_damaged_run_does_not_hide_the_others(run):
     damaged = create_run(run.path.parent, TrainConfig(), name="damaged")
     (damaged.path / "status.json").write_bytes(b"\xff")
     assert [found.name for found in list_runs(run.path.parent)] == ["first", "damaged"]
-    assert find_newest_run(run.path.parent, states=("queued",)).name == "first"
 
 
 def test_a_run_that_is_not_there_is_told_with_those_that_are(run):
@@ -368,16 +369,20 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(run):
         find_run(run.path.parent, "other")
 
 
-def test_the_newest_run_in_a_state_is_found(run):
-    for name in ("second", "third"):
-        create_run(run.path.parent, TrainConfig(), name=name)
-    find_run(run.path.parent, "second").update_status(state="finished")
-    assert find_newest_run(run.path.parent, states=("finished",)).name == "second"
-
-
-def test_no_run_in_a_state_is_told(tmp_path):
-    with pytest.raises(RunError, match=r"There is no finished run in .*; make one with `train`\."):
-        find_newest_run(tmp_path, states=("finished",))
+def test_the_newest_run_that_can_be_resumed_is_found(run):
+    folder = run.path.parent
+    for name, state in (("kept", "stopped"), ("discarded", "stopped"), ("done", "finished"), ("damaged", "failed")):
+        other = create_run(folder, TrainConfig(), name=name)
+        other.update_status(state=state)
+        other.request_stop(keep=name != "discarded")
+        os.utime(other.path / "config.json", (2e9, 2e9))
+    (folder / "damaged" / "status.json").write_text("{")
+    assert find_unfinished_run(folder).name == "kept"
+    shutil.rmtree(folder / "kept")
+    assert find_unfinished_run(folder) == run  # it waits
+    run.update_status(state="finished")
+    with pytest.raises(RunError, match=r"There is no run to resume in .*; make one with `train`\."):
+        find_unfinished_run(folder)
 
 
 @pytest.mark.parametrize("state", get_args(State))
