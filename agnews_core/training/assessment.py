@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from agnews_core.models.plan import Plan
 
-BUDGET_PARAMETERS = 1_000_000  # the competition's rule
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -39,13 +37,8 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a config comes to. `over_budget` is how many parameters it has above 1,000,000; negative: to spare."""
+    """What a config comes to."""
 
     plan: Plan
     estimate: Estimate
     inputs: Inputs
-
-    @property
-    def over_budget(self) -> int:
-        """Trainable parameters above the competition's rule."""
-        return self.plan.trainable_parameters - BUDGET_PARAMETERS

@@ -74,14 +74,6 @@ def warn(problem: AgNewsError) -> None:
     gr.Warning(html.escape(str(problem), quote=False), title=TITLE)
 
 
-def find_problem(compute: Callable[[], R]) -> tuple[R | None, str]:
-    """Return a result and "", or None and the sentence that says why there is none, for what is shown while people type."""
-    try:
-        return compute(), ""
-    except AgNewsError as error:
-        return None, str(error)
-
-
 def toasts(handler: Callable[P, R]) -> Callable[P, R]:
     """Wrap an event's handler, a generator too, in `shown_as_toast`; its signature, which gradio reads, stays."""
     if inspect.isgeneratorfunction(handler):

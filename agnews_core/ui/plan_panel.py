@@ -2,15 +2,18 @@
 
 import html
 
-from agnews_core.training.assessment import BUDGET_PARAMETERS, Assessment, Estimate
+from agnews_core.config import TrainConfig
+from agnews_core.runs.presets import describe_settings
+from agnews_core.training.assessment import Assessment, Estimate
 
 
-def format_plan(assessment: Assessment) -> str:
-    """Say what would be trained, on what, whether the budget is met, and what it takes; or why it cannot be started."""
+def format_plan(assessment: Assessment, *, limit: int | None) -> str:
+    """Format what would be trained, on what, and what it takes; or why it cannot be started."""
     plan, estimate, inputs = assessment.plan, assessment.estimate, assessment.inputs
     share = plan.trainable_parameters / plan.total_parameters
+    below = _format_limit(plan.trainable_parameters, limit)
     facts = [
-        ("Backbone", f"{plan.backbone}, {plan.n_layers} layers"),
+        ("Base model", f"{plan.backbone}, {plan.n_layers} layers"),
         ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
         ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} to validate"),
         ("Steps", f"{estimate.n_steps:,}"),
@@ -22,24 +25,29 @@ def format_plan(assessment: Assessment) -> str:
     ready = format_problem(inputs.missing) if inputs.missing else '<p class="ready ready-yes">Ready</p>'
     return (
         f'{ready}<p class="big"><strong id="trainable">{plan.trainable_parameters:,}</strong> trainable parameters, '
-        f"{share:.2%} of {plan.total_parameters:,}</p>{_format_budget(assessment)}<dl class='facts'>{rows}</dl>{notes}"
+        f"{share:.2%} of {plan.total_parameters:,}</p>{below}<dl class='facts'>{rows}</dl>{notes}"
         '<p class="hint">Time and memory are guesses from a short measurement of one layer on this machine.</p>'
     )
 
 
 def format_problem(problem: str) -> str:
-    """Say why a training with these settings could not be started."""
+    """Format why a training with these settings could not be started."""
     return f'<p class="ready ready-no">Not ready: {html.escape(problem)}</p>'
 
 
-def _format_budget(assessment: Assessment) -> str:
-    over = assessment.over_budget
-    told = f"missed by {over:,}" if over > 0 else f"met, {-over:,} to spare"
-    return f'<p class="budget budget-{"missed" if over > 0 else "met"}">Budget of {BUDGET_PARAMETERS:,}: {told}</p>'
+def _format_limit(n_parameters: int, limit: int | None) -> str:
+    if limit is None:  # a plan over its limit is refused
+        return ""
+    return f'<p class="budget">{limit - n_parameters:,} below the {limit:,}-parameter limit</p>'
+
+
+def format_sentence(config: TrainConfig) -> str:
+    """Format what a training would be with these settings."""
+    return f"<p>Trains with {html.escape(describe_settings(config))}. Change that under <b>Configure</b>.</p>"
 
 
 def format_range(estimate: Estimate) -> str:
-    """Say a range of time in one unit, without digits that a guess does not have.
+    """Format a range of time in one unit, without digits that a guess does not have.
 
     >>> format_range(Estimate(250, 550, 0, 0, 1, "cpu", "fp32"))
     '4 to 9 min'

@@ -13,12 +13,11 @@ from agnews_core.jobs.queue import JobQueue
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
-from agnews_core.runs.presets import describe_settings
-from agnews_core.ui.configure_tab import SettingControls, read_config
-from agnews_core.ui.errors import find_problem, toasts
+from agnews_core.ui.errors import toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.models import find_tab
 from agnews_core.ui.run_status import format_place
+from agnews_core.ui.setting_controls import SettingControls, read_config
 from agnews_core.ui.train_page import TrainPage, Updates, pause, read_page, refresh
 from agnews_core.ui.train_view import TrainView, lay_out
 from agnews_core.ui.visitor import find_current_visitor
@@ -30,6 +29,7 @@ TELL_SIGHT = "(_, ...rest) => [document.querySelector('#run-status')?.offsetPare
 
 def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
     """Lay out the tab inside the current gr.Tab and wire its events."""
+    settings.sentence.render()
     view, watch = lay_out(), RunsWatch(queue.runs_dir)
     _wire_refresh(watch, view)
     _wire_start(queue, watch, settings, view)
@@ -65,13 +65,7 @@ def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, vi
         gr.Info(f"Run {run.name}: {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
         return refresh(overview, view, TrainPage(), show=run.name)
 
-    def describe(values: dict[Any, Any]) -> str:
-        config, problem = find_problem(lambda: read_config(settings, values))
-        told = f"Trains with {describe_settings(config)}." if config else f"Not ready: {problem}"
-        return f"{told} Change that under **Configure**."
-
     view.start.click(toasts(start), settings.inputs, view.outputs, **ACTION)
-    settings.on_change(toasts(describe), view.plan)
 
 
 def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:

@@ -20,7 +20,6 @@ NO_EVALUATION = "Points appear here with the first evaluation."
 class TrainView:
     """The tab's components that an event reads or changes."""
 
-    plan: gr.Markdown
     start: gr.Button
     stop: gr.Button
     resume: gr.Button
@@ -77,7 +76,7 @@ def lay_out() -> TrainView:
 
 
 def _lay_out_actions() -> dict[str, Any]:
-    parts: dict[str, Any] = {"plan": gr.Markdown("", elem_id="train-plan")}
+    parts: dict[str, Any] = {}
     with gr.Row(elem_classes="actions"):
         parts["start"] = gr.Button("Start training", variant="primary", size="md", elem_id="start")
         parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")

@@ -39,7 +39,7 @@ class App:
 
     def __init__(self, runs_dir: Path, port: int | None = None) -> None:
         self.runs_dir = runs_dir
-        self.port = port or _find_free_port()
+        self.port = port or find_free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.log = runs_dir.parent / f"app-{self.port}.log"
         environment = {
@@ -73,7 +73,7 @@ class App:
         self.process.wait()
 
 
-def _find_free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

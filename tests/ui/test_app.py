@@ -17,11 +17,14 @@ from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.labels import LABELS
 from agnews_core.runs.snapshot import take_snapshot
-from agnews_core.ui import build_demo, configure_tab, launch_options
-from agnews_core.ui.configure_tab import SettingControls, list_values, read_config, redraw_ranks
+from agnews_core.ui import build_demo, launch_options
+from agnews_core.ui.configure_tab import redraw_ranks
 from agnews_core.ui.errors import UNEXPECTED, shown_as_toast, toasts
+from agnews_core.ui.plan_panel import format_problem, format_sentence
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure, build_rank_figure
+from agnews_core.ui.setting_controls import lay_out_controls, list_values, read_config
 from agnews_core.ui.theme import CLASS_COLOURS
+from tests.ui.conftest import find_free_port
 
 TITLES = ["Classify", "Configure", "Train", "Evaluate", "Predict"]
 
@@ -38,7 +41,7 @@ def demo(queue):
 
 @pytest.fixture(scope="module")
 def client(demo):
-    _, url, _ = demo.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
+    _, url, _ = demo.launch(**launch_options(), server_port=find_free_port(), prevent_thread_lock=True, quiet=True)
     yield Client(url, verbose=False)
     demo.close()
 
@@ -46,7 +49,7 @@ def client(demo):
 @pytest.fixture
 def settings():
     with gr.Blocks():
-        return SettingControls(configure_tab._lay_out_controls())
+        return lay_out_controls()
 
 
 def test_the_page_is_built_before_torch_is_imported():
@@ -115,6 +118,18 @@ def test_what_fails_again_at_the_same_place_takes_one_line_of_the_log(caplog):
     assert len(caplog.text.splitlines()) == 1
     assert "failed at the same place again" in caplog.text
     assert len(caplog.text) < 300
+
+
+def test_the_sentence_on_the_settings_holds_no_markup_of_a_strangers():
+    sentence = format_sentence(build_config({"backbone": "<img src=//elsewhere/x>"}))
+    assert "backbone &lt;img src=//elsewhere/x&gt;. Change that under <b>Configure</b>." in sentence
+    assert "<img" not in sentence + format_problem("no <img src=x> here")
+
+
+def test_one_event_checks_the_settings_for_both_tabs_that_show_them(demo):
+    changes = [fn for fn in demo.fns.values() if sum(event == "change" for _, event in fn.targets) > 1]
+    (checked,) = changes
+    assert {block.elem_id for block in checked.outputs} == {"plan", "rank-plot", "train-plan"}
 
 
 def test_plan_is_offered_to_programs_with_described_parameters(client):

@@ -21,13 +21,15 @@ def test_changing_a_rank_changes_the_parameter_count(app, visit):
     assert before - read_count(page) == 24 * (2 * 768 + 768 + 1920)
 
 
-def test_another_backbone_has_its_own_layers_and_the_budget_is_said(app, visit):
+def test_another_backbone_has_its_own_layers_and_a_limit_is_said_where_the_settings_ask_for_one(app, visit):
     page = visit(app)
     configure(page, backbone="roberta-base")
     wait_for(page, lambda: page.locator("#layer-ranks .rank-row").count() == 12)
     wait_for(page, lambda: page.locator("#trainable").count() and read_count(page) == 1_472_260, seconds=60)
-    assert "Budget of 1,000,000: missed by 472,260" in page.locator("#plan").inner_text()
+    assert "limit" not in page.locator("#plan").inner_text()
     assert page.locator("#layer-ranks").get_by_label("Layer 8", exact=True).input_value() == "16"
+    configure(page, max_trainable_parameters=1_500_000)
+    wait_for(page, lambda: "27,740 below the 1,500,000-parameter limit" in page.locator("#plan").inner_text())
 
 
 def test_a_value_out_of_its_range_is_said_beside_the_settings_and_refused_in_one_sentence(app, visit):

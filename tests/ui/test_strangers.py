@@ -13,9 +13,9 @@ from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import list_runs
 from agnews_core.ui import build_demo, launch_options
-from agnews_core.ui.configure_tab import list_values
 from agnews_core.ui.errors import UNEXPECTED
-from tests.ui.conftest import choose_tab, configure, wait_for_state
+from agnews_core.ui.setting_controls import list_values
+from tests.ui.conftest import choose_tab, configure, find_free_port, wait_for, wait_for_state
 
 # gradio counts how long events took, in words that pandas 3 will forget.
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
@@ -29,7 +29,7 @@ def page(tmp_path_factory):
         patch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
         queue = JobQueue(tmp_path_factory.mktemp("strangers") / "runs")
         demo = build_demo(queue)
-        _, url, _ = demo.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
+        _, url, _ = demo.launch(**launch_options(), server_port=find_free_port(), prevent_thread_lock=True, quiet=True)
         yield SimpleNamespace(url=url, queue=queue, demo=demo)
         demo.close()
 
@@ -62,7 +62,7 @@ class Stranger:
 
     def press(self, elem_id, data):
         event = self.find_event(elem_id)
-        return self.ask(event, [*data, *[None] * (len(event["inputs"]) - len(data))])
+        return self.ask(event, [*data, *[False] * (len(event["inputs"]) - len(data))])
 
     def start(self, **changes):
         controls = {one["id"]: one["props"].get("elem_id", "") for one in self.config["components"]}
@@ -187,6 +187,15 @@ def test_the_page_tells_nobody_how_it_is_used_and_keeps_few_sessions(page, ben):
     for number in range(210):
         page.demo.state_holder[str(number)]
     assert len(page.demo.state_holder.session_data) == 200
+
+
+def test_markup_in_a_setting_is_shown_as_it_was_typed(page, visit):
+    visitor = visit(page)  # which fails where the browser asks another host
+    configure(visitor, backbone="<img src=//elsewhere.example/x>")
+    choose_tab(visitor, "Train")
+    sentence = visitor.locator("#train-plan")
+    wait_for(visitor, lambda: "'<img src=//elsewhere.example/x>' is not on offer" in sentence.inner_text(), seconds=30)
+    assert not sentence.locator("img").count()
 
 
 def test_of_two_browsers_only_the_one_that_started_a_run_can_stop_it(page, visit, run):
