@@ -42,7 +42,7 @@ def train_in_child(run: Run, *, resume: bool) -> None:
 
 
 def _was_left(run: Run, queued_at: str) -> bool:
-    """Tell whether a training that is gone left its run without an end, and nobody has taken it up since.
+    """Return whether a training that is gone left its run without an end, and nobody has taken it up since.
 
     A training that has recorded its end takes a moment to be gone; the run may be queued again by then, or have another owner.
     """
@@ -56,12 +56,11 @@ def _record_death(run: Run, code: int) -> None:
             f"The training process was killed (signal {-code}), most often because memory ran out. Resume goes on from the "
             "last checkpoint; smaller batches need less memory."
         )
-        run.end("interrupted", reason)
     else:
         reason = (
             f"The training process ended (status {code}) before it could say why; see output.txt in the run's folder."
         )
-        run.end("failed", reason)
+    run.end("interrupted" if code < 0 else "failed", run.find_full_disk() or reason)
 
 
 def main(arguments: Sequence[str]) -> int:

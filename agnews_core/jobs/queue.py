@@ -60,9 +60,12 @@ class JobQueue:
     def start_worker(self) -> None:
         """Start the worker thread, if none is at work."""
         with self._lock:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
-                self._worker.start()
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
+            self._worker.start()
 
     def start(self, config: TrainConfig, *, by: Visitor, name: str | None = None) -> Run:
         """Make a run and put it at the end of the queue.
@@ -160,6 +163,8 @@ class JobQueue:
         )
         self._waiting[run.name] = _Job(run, status.owner, resume, place)
         self._added.notify()
+        if self._worker is not None:
+            self._start_worker()  # whatever ended the last one
 
     def _hold_place(self, run: Run) -> FileLock | None:
         """Hold the run's place, anew or still: a training that has recorded its end takes a moment to be gone."""

@@ -1,4 +1,4 @@
-"""Tells whether some process holds a lock file, without getting in the way of those that want it."""
+"""Whether some process holds a lock file, without getting in the way of those that want it."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from filelock import FileLock, Timeout
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a process holds a lock. Many may ask at once: they share it for a moment, and disturb no one."""
+    """Return whether a process holds a lock. Many may ask at once: they share it for a moment, and disturb no one."""
     if os.name != "posix":
         return _is_locked_elsewhere(path)
     import fcntl

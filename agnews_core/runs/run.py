@@ -45,7 +45,7 @@ class Run:
         return self.path / "checkpoints"
 
     def exists(self) -> bool:
-        """Tell whether the run is still there."""
+        """Return whether the run is still there."""
         return (self.path / "status.json").is_file()
 
     def read_config(self) -> TrainConfig:
@@ -228,7 +228,7 @@ class Run:
             lock.release()
 
     def is_owned(self) -> bool:
-        """Tell whether some process is training this run now."""
+        """Return whether some process is training this run now."""
         return is_locked(self.path / "owner.lock")
 
     def hold_place(self) -> FileLock | None:

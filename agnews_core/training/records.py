@@ -51,7 +51,7 @@ def enter(run: Run, phase: Phase) -> None:
 
 
 def note(run: Run, text: str) -> None:
-    """Say and record a choice that was made for the user, if one was."""
+    """Log and record a choice that was made for the user, if one was."""
     if text:
         logger.info("%s", text)
         run.add_note(text)

@@ -222,14 +222,20 @@ def test_a_reason_that_is_no_text_is_recorded_all_the_same(tmp_path):
     assert run.read_status().reason == "Training could not be started: OSError: no program in /caf\\udce9"
 
 
-def test_a_worker_that_has_died_is_started_anew(tmp_path, training):
-    queue = JobQueue(tmp_path, train=training)
-    queue._worker = threading.Thread(target=int)
-    queue._worker.start()
-    queue._worker.join()
+@pytest.mark.filterwarnings("ignore:Exception in thread agnews-worker")  # that is how it dies
+def test_a_worker_that_has_died_has_a_successor_when_the_next_run_is_started(tmp_path):
+    def train(run, *, resume):
+        if run.name == "a":
+            raise SystemExit
+        run.update_status(state="finished")
+
+    queue = JobQueue(tmp_path, train=train)
     queue.start_worker()
-    run = queue.start(build_config(), by=HOST)
-    wait_until(lambda: state(run) == "running")
+    first = queue.start(build_config(), name="a", by=HOST)
+    queue._worker.join(20)
+    assert state(first) == "interrupted"
+    second = queue.start(build_config(), name="b", by=HOST)
+    wait_until(lambda: state(second) == "finished")
 
 
 @pytest.mark.parametrize("keep", [True, False])

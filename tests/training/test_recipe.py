@@ -216,15 +216,6 @@ def test_a_run_that_goes_on_forgets_its_evaluations_and_a_discarded_one_its_earl
     assert not run.adapter_dir.exists()
 
 
-def test_discarding_a_run_leaves_no_model(tiny_settings, tmp_path, monkeypatch):
-    run = create_run(tmp_path, build_config(tiny_settings))
-    _stop_at_step(run, 4, monkeypatch, keep=False)
-    assert train(run).state == "stopped"
-    assert run.read_status().reason == "Stopped; the model was discarded."
-    assert not run.adapter_dir.exists()
-    assert not run.checkpoints_dir.exists()
-
-
 def _stop_at_step(run: Run, step: int, monkeypatch, *, keep: bool) -> None:
     """Ask for a stop as another process would, just when a step is being recorded."""
     append = Run.append_metrics
@@ -247,20 +238,6 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(tiny_settings, ti
         train(run)
     assert run.read_status().state == "failed"
     assert run.read_status().reason.startswith("The loss is no longer a number at step 1")
-
-
-def test_early_stopping_ends_a_run_that_no_longer_gets_better(tiny_settings, tmp_path):
-    slow = {
-        "learning_rate": 1e-7,
-        "early_stopping_patience": 2,
-        "eval_steps": 2,
-        "max_steps": 40,
-        "num_train_epochs": 20,
-    }
-    status = train(create_run(tmp_path, build_config({**tiny_settings, **slow})))
-    assert status.result is not None
-    assert status.result.stopped_early
-    assert status.state == "finished"
 
 
 def test_a_mistake_in_the_data_fails_the_run_in_words(tiny_settings, tmp_path):
