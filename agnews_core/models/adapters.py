@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames
 from agnews_core.errors import CheckpointError
 from agnews_core.labels import LABELS
-from agnews_core.models.backbones import HUB_IDS
 from agnews_core.whole_files import write_whole
 
 ADAPTER_INFO = "agnews.json"  # written last of an adapter's files, so that one that is there is whole
@@ -29,24 +28,6 @@ class AdapterInfo(BaseModel):
     max_length: int = Field(ge=8, le=512)
     labels: tuple[str, ...] = LABELS
     temperature: float = Field(default=1.0, gt=0, le=100)  # logits are divided by it; see `calibration`
-
-
-def describe_adapter(info: AdapterInfo) -> str:
-    """Write the model card, in place of PEFT's empty form."""
-    ranks = ", ".join(f"{r} on layer {layer}" for layer, r in info.layer_ranks.items())
-    return f"""---
-base_model: {HUB_IDS.get(info.backbone, info.backbone)}
-library_name: peft
-pipeline_tag: text-classification
-tags: [lora, text-classification]
----
-
-# LoRA adapter of {info.backbone} for AG News
-
-Sorts short English news into {", ".join(info.labels)}. LoRA ranks: {ranks}, on {", ".join(info.target_modules)};
-the classification head is trained in full. Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
-needed to build the model again.
-"""
 
 
 def write_adapter_info(info: AdapterInfo, adapter_dir: Path) -> None:

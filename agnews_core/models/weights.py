@@ -13,11 +13,11 @@ from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.models.adapters import (
     ADAPTER_WEIGHTS,
     AdapterInfo,
-    describe_adapter,
     read_adapter_info,
     write_adapter_info,
 )
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint, load_backbone
+from agnews_core.models.card import build_card
 from agnews_core.models.lora import load_with_lora, read_layer_ranks
 from agnews_core.whole_files import write_whole
 
@@ -46,7 +46,7 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
     model.peft_config["default"].base_model_name_or_path = HUB_IDS.get(backbone.name, backbone.name)
     # "auto" would ask the hub whether the vocabulary has grown; it has not.
     model.save_pretrained(adapter_dir, safe_serialization=True, save_embedding_layers=False)
-    write_whole(adapter_dir / "README.md", describe_adapter(info))
+    write_whole(adapter_dir / "README.md", build_card(info))
     write_adapter_info(info, adapter_dir)
     return info
 

@@ -5,7 +5,7 @@
     report.json, baseline-validation.json                          how good it is, without the texts it gets wrong
     README.md                                                      the model card
 
-What it writes is what the program ships under assets/adapters, and what the page gives out as a zip.
+What it writes is what is bundled with the program under assets/adapters, and what the page gives out as a zip.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from agnews_core.models.adapters import (
     ADAPTER_INFO,
     ADAPTER_WEIGHTS,
     AdapterInfo,
-    describe_adapter,
     read_adapter_info,
     write_adapter_info,
 )
+from agnews_core.publishing.card import describe_model
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.runs import Run, RunStatus
 from agnews_core.whole_files import write_whole
@@ -118,7 +118,7 @@ def _put_in_place(made: Path, folder: Path, *, before: Path) -> None:
 
 def _read_model(run: Run) -> _Model:
     if not run.has_model():
-        raise RunError(f"The run {run.name} has no model to pass on; one is kept when a run finishes or is stopped.")
+        raise RunError(f"The run {run.name} has no model to export; one is kept when a run finishes or is stopped.")
     try:
         peft_config = json.loads((run.adapter_dir / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         base_model = peft_config["base_model_name_or_path"]
@@ -163,30 +163,4 @@ def _write_model(model: _Model, folder: Path) -> None:
         write_whole(folder / REPORT, model.report.model_dump_json(indent=2) + "\n")
     if model.baseline is not None:
         write_baseline(folder, SPLIT, model.baseline)
-    quality = "" if model.report is None else _describe_quality(model.report)
-    write_whole(folder / CARD, describe_adapter(model.info) + quality + _describe_making(model))
-
-
-def _describe_quality(report: "EvaluationReport") -> str:
-    return f"""
-## How good it is
-
-On {report.n:,} texts that were kept aside from training ({report.split} split), accuracy {report.accuracy:.4f} (95 % interval
-{report.accuracy_low:.4f} to {report.accuracy_high:.4f}), macro F1 {report.f1_macro:.4f}, expected calibration error
-{report.expected_calibration_error:.4f} with a temperature of {report.temperature:.3f}. `{REPORT}` has the rest, without
-the texts.
-"""
-
-
-def _describe_making(model: _Model) -> str:
-    counts = model.report.data_counts if model.report else {}
-    trained = f"Trained on {counts['n_train']:,} texts from {counts['source']}. " if counts else ""
-    data = " --data FOLDER" if model.config.data == "auto" else ""
-    versions = ", ".join(f"{name} {version}" for name, version in model.versions.items())
-    return f"""
-## How it was made
-
-{trained}With seed {model.config.seed} and {versions}:
-
-    python -m agnews_core train --config config.json{data}
-"""
+    write_whole(folder / CARD, describe_model(model.info, model.config, model.report, model.versions))

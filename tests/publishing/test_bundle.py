@@ -4,6 +4,7 @@ import stat
 import zipfile
 
 import pytest
+from huggingface_hub import ModelCard
 
 from agnews_core.errors import RunError
 from agnews_core.evaluation.report import EvaluationReport
@@ -11,6 +12,8 @@ from agnews_core.inference.assess import load_assessment, read_assessment
 from agnews_core.inference.catalogue import ClassifierCache, find_model
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.visitors import HOST, Visitor
+from agnews_core.models.adapters import read_adapter_info
+from agnews_core.models.card import build_card
 from agnews_core.publishing.bundle import export_model, write_model_zip
 from agnews_core.runs import Run, create_run
 
@@ -53,12 +56,31 @@ def test_it_holds_none_of_the_news_and_names_no_folder_of_this_machine(run, expo
     assert "a folder of 160 texts" in told
 
 
-def test_the_card_says_how_good_it_is_and_how_to_make_it_again(exported):
+def test_the_card_says_how_good_it_is_on_which_texts_and_how_to_make_it_again(exported):
     report = EvaluationReport.model_validate_json((exported / "report.json").read_text())
-    card = (exported / "README.md").read_text()
-    assert f"On 16 texts that were kept aside from training (validation split), accuracy {report.accuracy:.4f}" in card
-    assert "python -m agnews_core train --config config.json --data FOLDER" in card
-    assert "base_model: tiny-roberta" in card
+    card = ModelCard.load(exported / "README.md")
+    assert f"On 16 texts that were not trained on (validation split): accuracy {report.accuracy:.4f}" in card.text
+    assert f"Without a temperature the calibration error is {report.uncalibrated_error:.4f}." in card.text
+    assert "were chosen on these very texts; on others both figures are a little worse" in card.text
+    assert "python -m agnews_core train --config config.json --data FOLDER" in card.text
+    assert card.data.base_model == "tiny-roberta"
+
+
+def test_the_hub_reads_the_figures_from_the_card(exported):
+    report = EvaluationReport.model_validate_json((exported / "report.json").read_text())
+    results = {one.metric_type: one for one in ModelCard.load(exported / "README.md").data.eval_results}
+    assert results["accuracy"].metric_value == round(report.accuracy, 4)
+    assert results["f1"].metric_value == round(report.f1_macro, 4)
+    assert {(one.task_type, one.dataset_split) for one in results.values()} == {("text-classification", "validation")}
+
+
+@pytest.mark.parametrize("name", ["my: model", "- a", "x # y", "{a}", "a\nb"])
+def test_a_base_model_with_any_name_has_a_card_that_can_be_read(run, name):
+    info = read_adapter_info(run.adapter_dir).model_copy(update={"backbone": name})
+    card = ModelCard(build_card(info))
+    assert card.data.base_model is None  # it is no name on the hub
+    assert card.data.library_name == "peft"
+    assert f"# LoRA adapter of {name} for AG News" in card.text
 
 
 def test_an_earlier_model_is_replaced_and_anything_else_is_not(run, exported, tmp_path):
@@ -81,9 +103,9 @@ def test_everybody_may_read_what_is_written(exported):
     assert all(path.stat().st_mode & stat.S_IROTH for path in [exported, *exported.iterdir()])
 
 
-def test_a_run_without_a_model_has_none_to_pass_on(tmp_path, run):
+def test_a_run_without_a_model_has_none_to_export(tmp_path, run):
     waiting = create_run(tmp_path / "runs", run.read_config(), name="waiting")
-    with pytest.raises(RunError, match="The run waiting has no model to pass on"):
+    with pytest.raises(RunError, match="The run waiting has no model to export"):
         export_model(waiting, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
