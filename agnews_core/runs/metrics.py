@@ -1,6 +1,6 @@
 """What a training recorded in metrics.jsonl, read on from where the last look ended, and no more of it kept than a plot can show.
 
-Nothing here waits or writes. All values are immutable: a thread that draws a curve keeps it while another reads on.
+All values are immutable: a thread that draws a curve keeps it while another reads on.
 """
 
 from array import array
@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
-from agnews_core.whole_files import Stamp, find_stamp
+from agnews_core.whole_files import Stamp, find_stamp, write_whole
 
 MAX_POINTS = 4096  # of a curve; beyond it every second one is let go
 N_RECENT = 31  # rows, which the speed shown is of
@@ -157,6 +157,13 @@ def _read_lines(file: BinaryIO, reading: Reading) -> Reading:
                 end=whole[-1][-END_BYTES:],
             )
     return reading
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Forget the rows of steps that will be trained again, and lines that are no row."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    kept = [line.decode() + "\n" for line in lines if (row := _parse(line)) and row.step <= step]
+    write_whole(path, "".join(kept))
 
 
 def _parse(line: bytes) -> Row | None:

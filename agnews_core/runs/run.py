@@ -15,6 +15,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
+from agnews_core.runs.metrics import drop_rows_after
 from agnews_core.runs.status import ACTIVE, RESUMABLE, RunStatus, State, now, parse_status
 from agnews_core.whole_files import write_whole
 
@@ -43,6 +44,11 @@ class Run:
     def checkpoints_dir(self) -> Path:
         """Where checkpoints are kept."""
         return self.path / "checkpoints"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where each recorded step and evaluation is a line."""
+        return self.path / "metrics.jsonl"
 
     def exists(self) -> bool:
         """Return whether the run is still there."""
@@ -152,21 +158,20 @@ class Run:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl, at once visible to readers."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read all rows of metrics.jsonl; a line torn by a kill is skipped."""
         try:
-            lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.metrics_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
         return [row for line in lines if (row := _parse_row(line)) is not None]
 
     def drop_metrics_after(self, step: int) -> None:
         """Forget rows of steps that will be trained again after a resume."""
-        rows = [row for row in self.read_metrics() if row.get("step", 0) <= step]
-        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        drop_rows_after(self.metrics_path, step)
 
     def stop(self, *, keep: bool = True, is_taken: bool = False) -> RunStatus:
         """Stop a run that waits at once, and ask one that trains to stop after its current step; others stay as they are.

@@ -91,7 +91,7 @@ def take_snapshot(run: Run, before: Snapshot | None = None) -> Snapshot:
         run.read_status_or_damage(),
         before.config if before and before.stamps[1] == stamps[1] else _read_config(run),
         run.read_stop(),
-        read_on(run.path / "metrics.jsonl", before.reading if before else Reading()),
+        read_on(run.metrics_path, before.reading if before else Reading()),
         stamps,
     )
 

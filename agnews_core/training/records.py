@@ -11,6 +11,7 @@ import torch
 from agnews_core.errors import StoppedEarlyError
 from agnews_core.libraries import read_versions
 from agnews_core.runs import Phase, Run, State, now
+from agnews_core.runs.metrics import Reading, read_on
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,11 @@ def begin(run: Run) -> None:
 
 def _sum_earlier_seconds(run: Run) -> float:
     """Return what a run took until the last row that it recorded, whatever ended it then."""
-    status, rows = run.read_status(), run.read_metrics()
+    status, rows = run.read_status(), read_on(run.metrics_path, Reading()).metrics.recent
     if not status.started_at or not rows:
         return status.earlier_seconds
     began = datetime.fromisoformat(status.started_at).timestamp()
-    return status.earlier_seconds + max(0.0, float(rows[-1].get("time", 0.0)) - began)
+    return status.earlier_seconds + max(0.0, rows[-1].time - began)
 
 
 def enter(run: Run, phase: Phase) -> None:

@@ -322,14 +322,16 @@ def test_a_line_torn_inside_a_character_is_skipped(run):
     assert run.read_metrics() == [{"step": 1}]
 
 
-def test_rows_that_will_be_trained_again_are_forgotten_with_the_torn_one(run):
-    for step in (1, 2, 3):
-        run.append_metrics({"step": step})
-    with (run.path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 4')
+@pytest.mark.parametrize("odd", ['{"step": 4, "ti', '{"step": "b", "time": 1.0}\n', "[]\n", "\0\n"])
+def test_rows_that_will_be_trained_again_are_forgotten_with_what_is_no_row(run, odd):
+    rows = [{"step": step, "time": 1.0 + step} for step in (1, 2, 3)]
+    for row in rows:
+        run.append_metrics(row)
+    with run.metrics_path.open("a") as file:
+        file.write(odd)
     run.drop_metrics_after(2)
-    run.append_metrics({"step": 3})
-    assert run.read_metrics() == [{"step": 1}, {"step": 2}, {"step": 3}]
+    run.append_metrics(rows[-1])
+    assert run.read_metrics() == rows
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,19 @@ def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, 
     page.get_by_role("button", name="Delete it").click()
     wait_for(page, lambda: len(list_runs(app.runs_dir)) == 1)
     assert list_runs(app.runs_dir)[0].name == older
+
+
+def test_of_two_who_watch_one_run_one_leaves_and_the_other_goes_on_watching(app, visit, tiny):
+    stays, leaves = visit(app), visit(app)
+    start(stays, **tiny)
+    choose_tab(leaves, "Train")
+    for page in (stays, leaves):
+        wait_for(page, lambda page=page: count_points(page, "loss-plot") > 2, seconds=90)
+    (run,) = list_runs(app.runs_dir)
+    assert leaves.locator("#run-status .status-run").inner_text() == run.name
+    leaves.context.close()
+    seen = count_points(stays, "loss-plot")
+    wait_for(stays, lambda: count_points(stays, "loss-plot") > seen + 2)
+    assert stays.locator("#run-status .state").inner_text() == "Running"
+    assert run.read_status().state == "running"
+    assert run.read_stop() == ""
