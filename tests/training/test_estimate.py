@@ -1,15 +1,19 @@
 import json
 import shutil
 import threading
+import time
 
 import pytest
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.models.backbones import load_backbone_config
+from agnews_core.runs import create_run
 from agnews_core.training import estimate
 from agnews_core.training.assessment import Assessment
 from agnews_core.training.estimate import CPU_GROWTH_BYTES, LayerCost, assess, probe_layer
+from agnews_core.training.recipe import train
+from agnews_core.training.trainer import NewsTrainer
 
 
 @pytest.fixture
@@ -150,3 +154,22 @@ def test_a_backbone_whose_padding_is_a_late_token_is_probed(tiny_backbone, tmp_p
     config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": 9}
     (folder / "config.json").write_text(json.dumps(config))
     assert probe_layer(str(folder), "cpu", "fp32").forward_seconds > 0
+
+
+def test_a_real_run_takes_as_long_as_was_estimated(tiny_settings, tmp_path, monkeypatch):
+    """By the processor's time, of one thread: what else the machine does meanwhile is no part of it."""
+    go_on, spent = NewsTrainer.go_on, []
+
+    def go_on_and_measure(trainer, checkpoint):
+        began = time.process_time()
+        metrics = go_on(trainer, checkpoint)
+        spent.append(time.process_time() - began)
+        return metrics
+
+    monkeypatch.setattr(NewsTrainer, "go_on", go_on_and_measure)
+    monkeypatch.setattr(estimate.time, "perf_counter", time.process_time)
+    monkeypatch.setattr(estimate, "_PROBED", {})
+    config = build_config({**tiny_settings, "num_train_epochs": 10, "max_steps": 20, "eval_steps": 10})
+    status, found = train(create_run(tmp_path, config)), assess(config).estimate
+    assert found.n_steps == status.max_steps == 20
+    assert found.seconds_low <= spent[0] <= found.seconds_high < 2.5 * found.seconds_low
