@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from agnews_core.config import TrainConfig
+from agnews_core.config import LayerRanks, TrainConfig
 
 
 class Resolved(BaseModel):
@@ -35,7 +35,7 @@ class Resolved(BaseModel):
     data_digest: str = ""
     device: str
     precision: str
-    layer_ranks: dict[int, int]
+    layer_ranks: LayerRanks
     notes: tuple[str, ...] = ()
 
     @property
@@ -45,5 +45,6 @@ class Resolved(BaseModel):
 
     def apply_to(self, config: TrainConfig) -> TrainConfig:
         """Return a config that finds the same backbone and news from anywhere, with its layers counted from 0."""
+        # A copy, checked already: a folder's whole path may be longer than what a person may send.
         own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks}
-        return TrainConfig.model_validate({**config.model_dump(), **own})
+        return config.model_copy(update=own)

@@ -1,5 +1,7 @@
 """What a config leaves open is decided alike for the plan that people look at and for the training itself."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -44,6 +46,14 @@ def test_a_resolved_config_leaves_nothing_open_and_resolves_to_itself(tiny_backb
     assert settled.layer_ranks == {3: 2, 11: 4}
     monkeypatch.chdir("/")
     assert resolve(settled).apply_to(settled) == settled
+
+
+def test_a_folder_deep_down_may_have_a_longer_path_than_a_setting(tiny_backbone, tmp_path, monkeypatch):
+    folder = tmp_path / "/".join(["x" * 60] * 5)
+    shutil.copytree(tiny_backbone, folder / "model")
+    monkeypatch.chdir(folder)
+    config = build_config({"backbone": "model", "data": "sample"})
+    assert resolve(config).apply_to(config).backbone == str(folder / "model")
 
 
 def test_a_plan_collects_what_a_run_could_not_begin_without(tmp_path):
