@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "agnews_core"
-LIGHT = ("errors", "config", "runs", "cli", "uploads", "uploads.pickles")
+LIGHT = (
+    "errors", "config", "uploads", "uploads.pickles", "models.plan", "models.adapters", "news.counts", "runs",
+    "evaluation.report", "inference.catalogue", "jobs.queue", "hosting", "cli",
+)  # fmt: skip
 HEAVY = ("torch", "transformers", "datasets", "pandas", "peft", "sklearn", "pyarrow", "gradio")
 
 
