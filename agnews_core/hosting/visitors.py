@@ -5,11 +5,14 @@ that the page gives it, of which only the digest is kept. Nobody is the host the
 """
 
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Mapping
 
 from agnews_core.jobs.visitors import HOST, Visitor
+
+logger = logging.getLogger(__name__)
 
 COOKIE = "agnews_visitor"
 _TOKEN_BYTES = 32
@@ -20,6 +23,16 @@ def is_open_to_everybody() -> bool:
     """Return whether others than this machine's user can open the page: on Spaces, on a network, or by a shared link."""
     address = os.environ.get("GRADIO_SERVER_NAME", "")
     return bool(os.environ.get("SPACE_ID")) or is_shared() or address not in OWN_ADDRESSES
+
+
+def warn_where_open() -> None:
+    """Log who can open the page and what they may do, where that is more than this machine's user."""
+    if is_open_to_everybody():
+        logger.warning(
+            "Everybody who can reach this page may classify, predict and evaluate, train within limits, and see all runs. A run "
+            "is stopped, resumed, deleted and downloaded only in the browser that started it, or on this machine with "
+            "`python -m agnews_core runs`. For yourself alone, start it without GRADIO_SERVER_NAME and GRADIO_SHARE."
+        )
 
 
 def is_shared() -> bool:

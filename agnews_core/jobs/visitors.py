@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError, quote
 from agnews_core.models.backbones import KNOWN_CONFIGS
-from agnews_core.runs import Run
+from agnews_core.runs import Run, RunStatus
 
 OPEN_BACKBONES = ("auto", *KNOWN_CONFIGS)
 OPEN_NEWS = ("auto", "hub", "sample")
@@ -27,9 +27,9 @@ class Visitor:
     key: str = ""
     is_host: bool = False
 
-    def owns(self, run: Run) -> bool:
-        """Return whether the run may be changed; one that cannot be read belongs to the host."""
-        return self.is_host or bool(self.key and run.read_status_or_damage().owner == self.key)
+    def owns(self, status: RunStatus) -> bool:
+        """Return whether the run with this status may be changed; one that cannot be read belongs to the host."""
+        return self.is_host or bool(self.key and status.owner == self.key)
 
 
 HOST = Visitor(is_host=True)
@@ -41,7 +41,7 @@ def check_owner(run: Run, by: Visitor, *, action: str) -> None:
     Raises:
         RunError: It is another's run.
     """
-    if not by.owns(run):
+    if not by.owns(run.read_status_or_damage()):
         raise RunError(f"The run {run.name} was not started in this browser; only who started it can {action} it.")
 
 

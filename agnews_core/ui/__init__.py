@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.hosting.requests import build_app_options
-from agnews_core.hosting.visitors import is_shared
+from agnews_core.hosting.visitors import is_open_to_everybody, is_shared
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.errors import Page
@@ -14,6 +14,7 @@ from agnews_core.ui.theme import build_css, build_theme
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 TITLE = "AG News classifier"
+OPEN = "Everybody can open this page and sees all runs. A run is stopped, resumed, deleted and downloaded where it was started."
 
 
 def build_demo(queue: JobQueue) -> gr.Blocks:
@@ -22,6 +23,8 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
         gr.Markdown(
             f"# {TITLE}\nSort news into World, Sports, Business and Sci/Tech, and train the model that does it."
         )
+        if is_open_to_everybody():
+            gr.Markdown(OPEN, elem_classes="hint")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Classify", id="classify"):
                 classify_tab.build_tab(queue.runs_dir)

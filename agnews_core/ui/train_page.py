@@ -19,6 +19,7 @@ from agnews_core.ui.plots import build_loss_figure, build_quality_figure
 from agnews_core.ui.run_status import NOTHING, format_status
 from agnews_core.ui.runs_table import format_runs
 from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
+from agnews_core.ui.visitor import find_current_visitor
 
 Updates = dict[Any, Any]
 
@@ -104,12 +105,12 @@ def _stamp(*values: object) -> str:
 
 
 def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
-    state = shown.status.state
+    state, is_own = shown.status.state, find_current_visitor().owns(shown.status)
     pressable = {
-        view.stop: state in ACTIVE,
-        view.resume: shown.run.can_resume(state),
-        view.delete: state not in ACTIVE,
-        view.download: shown.run.has_model(),
+        view.stop: is_own and state in ACTIVE,
+        view.resume: is_own and shown.run.can_resume(state),
+        view.delete: is_own and state not in ACTIVE,
+        view.download: is_own and shown.run.has_model(),
     }
     return _Part(
         _stamp(*pressable.values()),

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from agnews_core.hosting.cookies import VisitorCookie
-from agnews_core.hosting.visitors import COOKIE, find_visitor, is_open_to_everybody, make_token
+from agnews_core.hosting.visitors import COOKIE, find_visitor, is_open_to_everybody, make_token, warn_where_open
 from agnews_core.jobs.visitors import HOST, Visitor
 from agnews_core.ui.configure_tab import plan_settings
 
@@ -25,6 +25,15 @@ def _open(monkeypatch):
 def test_a_page_on_spaces_on_a_network_or_shared_is_open_to_everybody(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert is_open_to_everybody()
+
+
+def test_an_open_page_is_started_with_a_word_on_who_may_do_what(monkeypatch, caplog):
+    warn_where_open()
+    assert not caplog.text
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    warn_where_open()
+    assert "Everybody who can reach this page may classify" in caplog.text
+    assert "only in the browser that started it, or on this machine with `python -m agnews_core runs`" in caplog.text
 
 
 def test_on_ones_own_machine_whoever_opens_the_page_is_the_host(monkeypatch):
