@@ -1,11 +1,12 @@
 """Training from the page, watched by people who come, go, reload and press buttons twice."""
 
 import io
+import shutil
 import zipfile
 
 import pytest
 
-from agnews_core.runs import list_runs
+from agnews_core.runs import Run, list_runs
 from tests.ui.conftest import choose_tab, configure, count_points, run_app, wait_for, wait_for_state
 
 LONG = {"max_steps": 2000, "eval_steps": 10, "per_device_train_batch_size": 4, "early_stopping_patience": 0}
@@ -110,21 +111,18 @@ def test_zoom_is_kept_while_points_arrive(app, visit, tiny):
     assert shown == [1, 3]
 
 
-def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, tiny):
-    page = visit(app)
-    for _ in range(2):
-        start(page, **{**tiny, "max_steps": 12})
-        wait_for_state(page, "Running")
-        wait_for_state(page, "Finished")
-    older, _ = sorted(run.name for run in list_runs(app.runs_dir))
+def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, trained_run):
+    for name, created_at in (("older", "2026-01-01T00:00:00+00:00"), ("newer", "2026-01-02T00:00:00+00:00")):
+        Run(shutil.copytree(trained_run.path, app.runs_dir / name)).update_status(created_at=created_at)
+    page = visit(app, "Train")
+    wait_for_state(page, "Finished")
     page.locator("#compared input").click()
-    page.get_by_role("option", name=older).click()
+    page.get_by_role("option", name="older").click()
     names = "() => document.querySelector('#quality-plot .live-plot').data.map((trace) => trace.name)"
-    wait_for(page, lambda: f"accuracy · {older}" in page.evaluate(names))
+    wait_for(page, lambda: "accuracy · older" in page.evaluate(names))
     page.get_by_role("button", name="Delete run").click()
     page.get_by_role("button", name="Delete it").click()
-    wait_for(page, lambda: len(list_runs(app.runs_dir)) == 1)
-    assert list_runs(app.runs_dir)[0].name == older
+    wait_for(page, lambda: [run.name for run in list_runs(app.runs_dir)] == ["older"])
 
 
 def test_of_two_who_watch_one_run_one_leaves_and_the_other_goes_on_watching(app, visit, tiny):
