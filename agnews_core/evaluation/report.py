@@ -1,7 +1,7 @@
 """How good a model is, as it is kept and shown. A schema: it computes nothing and loads nothing heavy."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,6 +54,7 @@ class EvaluationReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    schema_version: Literal[1] = 1  # the first reports had no number
     n: int
     accuracy: float
     accuracy_low: float
@@ -91,6 +92,7 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    schema_version: Literal[1] = 1
     name: str = "TF-IDF and logistic regression"
     accuracy: float
     accuracy_low: float

@@ -1,6 +1,7 @@
 """What an adapter's folder holds and says of itself, checked. Its weights are loaded in `weights`; nothing heavy is here."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +20,7 @@ class AdapterInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    schema_version: Literal[1] = 1  # the first adapters had no number
     backbone: str = Field(min_length=1)
     backbone_fingerprint: str
     layer_ranks: LayerRanks
@@ -53,7 +55,9 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path} does not describe an adapter: it is not text in UTF-8.") from error
     except ValidationError as error:
-        raise CheckpointError(f"{path} does not describe an adapter: {error.errors()[0]['msg']}.") from error
+        first = error.errors()[0]
+        where = "".join(f"`{part}` " for part in first["loc"][:1])
+        raise CheckpointError(f"{path} does not describe an adapter: {where}{first['msg']}.") from error
     if info.labels != LABELS:
         raise CheckpointError(f"The adapter in {adapter_dir} has other classes than {', '.join(LABELS)}.")
     return info

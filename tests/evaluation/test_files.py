@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,14 @@ def test_a_report_alone_is_read_without_a_table(tmp_path):
     (tmp_path / "report.json").write_text(_evaluate().report.model_dump_json())
     assert read_evaluated(tmp_path, "validation").table is None
     assert read_evaluated(tmp_path, "test") is None
+
+
+def test_a_report_without_a_number_is_of_the_first_version_and_a_later_one_is_not_read(tmp_path):
+    report = json.loads(_evaluate().report.model_dump_json())
+    assert report.pop("schema_version") == 1
+    for version, is_read in (({}, True), ({"schema_version": 2}, False)):
+        (tmp_path / "report.json").write_text(json.dumps({**report, **version}))
+        assert (read_evaluated(tmp_path, "validation") is not None) == is_read
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"not a parquet file at all"])

@@ -98,6 +98,16 @@ def test_an_adapter_that_describes_itself_absurdly_is_refused(saved, change):
         load_model(saved)
 
 
+def test_an_adapter_of_another_version_is_refused_and_one_without_a_number_is_the_first(saved):
+    info = json.loads((saved / "agnews.json").read_text())
+    assert info.pop("schema_version") == 1
+    (saved / "agnews.json").write_text(json.dumps(info))
+    assert load_model(saved).info.schema_version == 1
+    (saved / "agnews.json").write_text(json.dumps({**info, "schema_version": 2}))
+    with pytest.raises(CheckpointError, match=r"does not describe an adapter: `schema_version` Input should be 1\."):
+        load_model(saved)
+
+
 def test_peft_s_own_config_which_can_name_modules_to_import_is_not_read(saved):
     config = json.loads((saved / "adapter_config.json").read_text())
     (saved / "adapter_config.json").write_text(json.dumps({**config, "megatron_core": "antigravity", "r": 999}))
