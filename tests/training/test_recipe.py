@@ -21,6 +21,7 @@ from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
 from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
+from agnews_core.labels import LABELS
 from agnews_core.models.adapters import ADAPTER_WEIGHTS, read_adapter_info
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
@@ -103,6 +104,14 @@ def test_the_saved_model_is_the_first_of_the_best_ones_seen_and_not_the_last(tin
     of_first, of_long, of_last = (load_file(run.adapter_dir / ADAPTER_WEIGHTS) for run in (first, long, last))
     assert all(torch.equal(of_first[name], of_long[name]) for name in of_first)
     assert not all(torch.equal(of_last[name], of_long[name]) for name in of_long)
+
+
+def test_the_report_is_of_the_model_that_answers_and_not_of_the_one_in_training(tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config({**tiny_settings, "precision": "bf16", "max_steps": 3}))
+    train(run)
+    table = read_evaluated(run.path, "validation").table
+    answers = Classifier.load(run.adapter_dir).compute_probabilities(list(table["text"]))
+    assert np.allclose(table[list(LABELS)], answers, atol=1e-5)
 
 
 def test_training_learns(tiny_news, tmp_path):
