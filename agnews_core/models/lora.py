@@ -12,6 +12,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import torch
+from peft import LoraConfig, TaskType, get_peft_model
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
+
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.labels import LABELS
@@ -35,8 +40,6 @@ def build_lora_config(settings: LoraSettings, ranks: dict[int, int], *, dropout:
 
     The default rank and alpha are those of the largest layer; every other layer is named in the patterns.
     """
-    from peft import LoraConfig, TaskType
-
     r_max = max(ranks.values(), default=1)
     layers = "|".join(str(layer) for layer in ranks)
     modules = "|".join(re.escape(name) for name in settings.target_modules)
@@ -71,8 +74,6 @@ def plan(config: TrainConfig) -> Plan:
 
 @functools.lru_cache(maxsize=128)
 def _count(backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modules: tuple[str, ...]) -> Plan:
-    import torch
-
     settings = TrainConfig(layer_ranks=dict(layer_ranks), target_modules=target_modules)
     with torch.device("meta"):
         model = _add_lora(_build_bare(load_backbone_config(backbone), backbone), settings)
@@ -133,8 +134,6 @@ def read_layer_ranks(model: Any) -> dict[int, int]:
 
 
 def _build_bare(backbone_config: Any, name: str) -> Any:
-    from transformers import AutoModelForSequenceClassification
-
     try:
         return AutoModelForSequenceClassification.from_config(_with_labels(backbone_config))
     except (ValueError, TypeError, RuntimeError) as error:
@@ -151,8 +150,6 @@ def _with_labels(backbone_config: Any) -> Any:
 
 
 def _add_lora(bare: Any, settings: LoraSettings, *, dropout: float = 0.0) -> Any:
-    from peft import get_peft_model
-
     ranks = resolve_layer_ranks(settings.layer_ranks, n_layers=bare.config.num_hidden_layers)
     _check_targets(bare, settings.target_modules)
     with warnings.catch_warnings():
@@ -192,8 +189,6 @@ def build_model(config: TrainConfig, backbone: Backbone) -> Any:
         ConfigError: As `plan`.
         CheckpointError: The weights cannot be read.
     """
-    import torch
-
     torch.manual_seed(config.seed)
     return load_with_lora(backbone, config, dropout=config.lora_dropout)
 
@@ -209,8 +204,6 @@ def load_with_lora(backbone: Backbone, settings: LoraSettings, *, dropout: float
 
 
 def _load_bare(backbone: Backbone) -> Any:
-    from transformers import AutoModelForSequenceClassification
-
     backbone_config = _with_labels(load_backbone_config(str(backbone.folder)))
     try:
         with quiet_loading():
@@ -230,8 +223,6 @@ def _load_bare(backbone: Backbone) -> Any:
 @contextlib.contextmanager
 def quiet_loading() -> Iterator[None]:
     """Hold back transformers' progress bars and its notes on a head that is new because it is going to be trained."""
-    from transformers.utils import logging
-
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

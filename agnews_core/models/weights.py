@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
 from agnews_core.config import TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
 from agnews_core.models.adapters import (
@@ -81,10 +85,6 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
 
 def _load_weights(model: Any, path: Path) -> None:
     """Fill LoRA and head from a file that must hold exactly these tensors in these shapes."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:

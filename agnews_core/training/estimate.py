@@ -43,10 +43,6 @@ LORA_KEEPS = 1.5  # the probed layer has no LoRA weights, whose inputs, dropped 
 CPU_GROWTH_BYTES, CPU_GROWTH_STEPS = 4 * 2**30, 1000
 
 
-_PROBING = threading.Lock()
-_PROBED: dict[tuple[str, str, str], tuple[float, "LayerCost"]] = {}
-
-
 @dataclass(frozen=True)
 class LayerCost:
     """What one token takes in one layer: seconds forwards, seconds backwards, bytes kept for the backward pass."""
@@ -54,6 +50,10 @@ class LayerCost:
     forward_seconds: float
     backward_seconds: float
     kept_bytes: float
+
+
+_ONE_AT_A_TIME = threading.Lock()  # of many visitors, one measures and reads the news, and the others wait for that
+_PROBED: dict[tuple[str, str, str], tuple[float, LayerCost]] = {}
 
 
 def assess(config: TrainConfig) -> Assessment:
@@ -66,7 +66,7 @@ def assess(config: TrainConfig) -> Assessment:
     resolved = resolve(config, missing=missing)
     config = resolved.apply_to(config)
     built = plan(config)
-    counts = count_texts(config, missing)
+    counts = _count_texts(config, missing)
     news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
     inputs = Inputs(*counts, (*resolved.notes, *news), " ".join(missing))
     return Assessment(built, compute_estimate(config, built, inputs, resolved), inputs)
@@ -108,14 +108,15 @@ def _compute_growth(n_steps: int) -> float:
     return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
-def count_texts(config: TrainConfig, missing: list[str]) -> tuple[int, int]:
+def _count_texts(config: TrainConfig, missing: list[str]) -> tuple[int, int]:
     """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
     n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
     n_train = HUB_TRAIN_TEXTS - n_validation
     try:
         found = look_for_news(config.data)
         if isinstance(found, NewsFolder):
-            n_train, n_validation = _count_split(config.data, stamp_news(found.path))
+            with _ONE_AT_A_TIME:
+                n_train, n_validation = _count_split(config.data, stamp_news(found.path))
     except AgNewsError as error:
         if str(error) not in missing:
             missing.append(str(error))
@@ -132,10 +133,10 @@ def _count_split(data: str, stamp: object) -> tuple[int, int]:
 def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
     """Return what one token takes in one layer of a backbone: the least that was ever measured here.
 
-    One measurement at a time, and a new one when the last is minutes old: a machine that was busy then may be idle now.
+    A new measurement is made when the last is minutes old: a machine that was busy then may be idle now.
     """
     key = (backbone, device, precision)
-    with _PROBING:
+    with _ONE_AT_A_TIME:
         measured_at, least = _PROBED.get(key, (-math.inf, None))
         if least is None or time.monotonic() - measured_at > PROBE_AGAIN_SECONDS:
             least = min(filter(None, (least, _measure_layer(*key))), key=lambda cost: cost.forward_seconds)

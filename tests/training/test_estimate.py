@@ -8,6 +8,7 @@ import pytest
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.models.backbones import load_backbone_config
+from agnews_core.news.splits import load_news
 from agnews_core.runs import create_run
 from agnews_core.training import estimate
 from agnews_core.training.assessment import Assessment
@@ -111,6 +112,18 @@ def test_another_seed_does_not_read_the_news_again(settings, tiny_news, tmp_path
 
     monkeypatch.setattr(estimate, "load_news", load_news)
     assert look(own, seed=7).inputs == first.inputs
+
+
+def test_many_who_ask_at_once_read_the_news_once(settings, tiny_news, tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(estimate, "load_news", lambda config: (reads.append(config), load_news(config))[1])
+    config = build_config({**settings, "data": str(shutil.copytree(tiny_news, tmp_path / "news"))})
+    threads = [threading.Thread(target=assess, args=(config,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 1
 
 
 @pytest.fixture
