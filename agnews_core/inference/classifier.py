@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from agnews_core.characters import mend
 from agnews_core.devices import choose_device
 from agnews_core.evaluation.calibration import apply_temperature
 from agnews_core.inference.predictions import Prediction, Progress, build_table
@@ -19,7 +20,7 @@ from agnews_core.labels import LABELS
 from agnews_core.models.adapters import AdapterInfo
 from agnews_core.models.backbones import load_tokenizer
 from agnews_core.models.weights import LoadedModel, load_model
-from agnews_core.news.tokens import encode, mend
+from agnews_core.news.tokens import encode
 
 SLICE_TEXTS = 512  # between two reports of progress; a second or two of work
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file

@@ -11,7 +11,7 @@ from agnews_core.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
-from agnews_core.labels import LABELS
+from agnews_core.labels import LABELS, ORIGINAL_COLUMNS, is_original_row
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 
@@ -90,11 +90,9 @@ def _read_frame(path: Path) -> "pd.DataFrame":
         return pd.read_json(path, lines=True, encoding="utf-8-sig", dtype=False)
     if path.stat().st_size == 0:
         return pd.DataFrame()
-    # The original AG News csv has no header: class 1-4, title, description.
     first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-    if first.shape[1] == 3 and re.fullmatch(r"\d+", str(first.iloc[0, 0])):
-        names = ["class index", "title", "description"]
-        return pd.read_csv(path, header=None, names=names, dtype=str, keep_default_na=False)
+    if is_original_row(list(first.iloc[0])):
+        return pd.read_csv(path, header=None, names=ORIGINAL_COLUMNS, dtype=str, keep_default_na=False)
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas would take what stands before the named columns for the rows' names.

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from agnews_core.characters import mend
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -18,15 +20,6 @@ def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset
     encoded = encode(list(dataset["text"]), tokenizer, max_length=max_length)
     lengths = [len(ids) for ids in encoded["input_ids"]]
     return Dataset.from_dict({**encoded, "labels": list(dataset["label"]), "length": lengths})
-
-
-def mend(text: str) -> str:
-    r"""Return a text as long, with "?" for halves of characters, which pickles and JSON can hold and tokenizers refuse.
-
-    >>> mend("Goal \ud83d scored")
-    'Goal ? scored'
-    """
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:

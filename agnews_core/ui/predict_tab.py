@@ -158,15 +158,12 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
 def _read(file: str, column: str | None, split: str | None, empty_missing: bool) -> "Upload":
     from agnews_core.uploads import read_upload
 
-    upload = read_upload(
+    return read_upload(
         Path(file),
         column=(column or "").strip() or None,
         split=(split or "").strip() or None,
         missing="empty" if empty_missing else "refuse",
     )
-    if not upload.texts:
-        raise DataError("The file holds no texts; each row or line of a file is one text.")
-    return upload
 
 
 def _forget(view: _View) -> Updates:

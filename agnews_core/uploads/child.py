@@ -35,19 +35,14 @@ def main(request: str) -> None:
 
 def _read(options: dict[str, Any], limits: dict[str, Any]) -> list[Any]:
     # After the limits, so that what these need counts towards them.
+    from agnews_core.uploads.columns import Choice
     from agnews_core.uploads.kinds import read_any
 
     data = sys.stdin.buffer.read(limits["file_bytes"] + 1)
     if len(data) > limits["file_bytes"]:
         raise DataError("The file grew while it was read; upload it again.")
-    kind, found = read_any(
-        data,
-        suffix=options["suffix"],
-        max_bytes=limits["file_bytes"],
-        column=options["column"],
-        split=options["split"],
-        missing=options["missing"],
-    )
+    choice = Choice(options["column"], options["split"], options["missing"])
+    kind, found = read_any(data, choice, suffix=options["suffix"], max_bytes=limits["file_bytes"])
     texts = found.texts
     head = {"kind": kind, "column": found.column, "notes": found.notes, "n_texts": len(texts)}
     return [head, *(texts[at : at + TEXTS_PER_LINE] for at in range(0, len(texts), TEXTS_PER_LINE))]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from agnews_core.characters import mend
 from agnews_core.errors import DataError, quote
 
 Missing: TypeAlias = Literal["refuse", "empty"]
@@ -69,6 +70,30 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which texts of a file are meant.
+
+    Attributes:
+        column: the column to read; by default `text`, else the only one of strings, else `title` and `description`.
+        split: which part of a DatasetDict to read.
+        missing: whether rows that hold None or NaN are refused, or kept as empty texts.
+    """
+
+    column: str | None = None
+    split: str | None = None
+    missing: Missing = "refuse"
+
+    def refuse_split(self) -> None:
+        """Refuse to choose a split from a file that has none.
+
+        Raises:
+            DataError: one is asked for.
+        """
+        if self.split is not None:
+            raise DataError(f"This file has no splits, so {quote(self.split)} cannot be chosen; leave the split out.")
+
+
+@dataclass(frozen=True)
 class Texts:
     """The texts of an upload, in file order, and the column they were in (None where there are no columns)."""
 
@@ -77,21 +102,20 @@ class Texts:
     notes: tuple[str, ...] = ()
 
 
-def choose_texts(columns: Sequence[Column], *, column: str | None, missing: Missing, budget: Budget) -> Texts:
+def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> Texts:
     """Read the texts out of the column that was asked for, or out of the one that must be meant.
-
-    That is `text`, else the only column of strings, else `title` and `description` joined by a space.
 
     Raises:
         DataError: no column or several could be meant, or rows hold no text.
     """
-    if column is not None:
-        chosen = [one for one in columns if one.name == column]
+    missing = choice.missing
+    if choice.column is not None:
+        chosen = [one for one in columns if one.name == choice.column]
         if len(chosen) != 1:
             raise DataError(
-                f"There is {'more than one' if chosen else 'no'} column {quote(column)} in this file; {_list(columns)}"
+                f"There is {'more than one' if chosen else 'no'} column {quote(choice.column)} in this file; {_list(columns)}"
             )
-        return Texts(read_column(chosen[0], missing=missing, budget=budget), column)
+        return Texts(read_column(chosen[0], missing=missing, budget=budget), choice.column)
     named = _named(columns, "text")
     candidates = [named] if named else _find_texts(columns, budget)
     if len(candidates) == 1:
@@ -127,7 +151,7 @@ def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -
     wrong: list[int] = []
     for number, row in enumerate(budget.metered(rows)):
         if type(row) is str:
-            texts.append(row)
+            texts.append(mend(row))
         elif is_missing(row):
             without.append(number)
             texts.append("")
@@ -141,21 +165,12 @@ def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -
         )
     if without and missing == "refuse":
         raise DataError(f"{_name_rows(without)} no text; remove such rows, or choose to keep them as empty texts.")
-    return without_surrogates(texts)
+    return texts
 
 
 def is_missing(row: object) -> bool:
-    """Say whether a row is None or NaN."""
+    """Return whether a row is None or NaN."""
     return row is None or (isinstance(row, float) and row != row)
-
-
-def without_surrogates(texts: list[str]) -> list[str]:
-    """Put the replacement character for halves of surrogate pairs, which no tokenizer or CSV file can take."""
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        return [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
-    return texts
 
 
 def _decode(row: bytes | memoryview, number: int) -> str:
@@ -181,7 +196,7 @@ def _find_texts(columns: Sequence[Column], budget: Budget) -> list[Column]:
 
 
 def _rank(column: Column, budget: Budget) -> int:
-    """Say how surely a column holds texts: 3 it does, 2 it holds bytes, 1 it holds nothing at all, 0 it does not."""
+    """Return how surely a column holds texts: 3 it does, 2 it holds bytes, 1 it holds nothing at all, 0 it does not."""
     if column.holds == "objects":
         return _rank_rows(budget.metered(column.rows()))
     return {"text": 3, "bytes": 2}.get(column.holds, 0)

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agnews_core.errors import DataError
-from agnews_core.uploads.columns import Missing, Texts
-from agnews_core.uploads.pickles import Pairs, choose_from_record
+from agnews_core.uploads.pickles import Pairs
 
 _SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orient="split")
 _TABLE: Final = frozenset(["schema", "data"])  # and orient="table"
@@ -14,28 +13,26 @@ _SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 
 
-def looks_like_json(data: bytes, suffix: str) -> bool:
-    """Say whether a file is JSON or JSON lines: it begins so, and its name, its first line or all of it says so too."""
-    start = data.removeprefix(_UTF_8_MARK).lstrip()
-    if not start.startswith((b"{", b"[", b'"')):
-        return False
-    if start.startswith(b'"'):  # lines of JSON strings, or the first cell of a CSV file
-        return all(_is_text_line(line) for line in start.splitlines())
-    return suffix in _SUFFIXES or _is_valid(start) or _is_valid(start.split(b"\n", 1)[0])
+def find_record(data: bytes, suffix: str) -> Any:
+    """Return the rows of a JSON or JSON lines file; None where a file is neither.
 
-
-def read_json(data: bytes, *, column: str | None, split: str | None, missing: Missing) -> Texts:
-    """Return the texts of a JSON or JSON lines file.
+    It is one if it begins so, and its name, its first line or all of it says so too.
 
     Raises:
-        DataError: it is damaged, or holds something else.
+        DataError: it is damaged.
     """
-    data = data.removeprefix(_UTF_8_MARK)
+    start = data.removeprefix(_UTF_8_MARK).lstrip()
+    if not start.startswith((b"{", b"[", b'"')):
+        return None
+    if start.startswith(b'"'):  # lines of JSON strings, or the first cell of a CSV file
+        lines = start.splitlines()
+        return [json.loads(line) for line in lines] if all(map(_is_text_line, lines)) else None
     try:
-        record = _parse(data)
+        return _unfold(_parse(start))
     except (ValueError, RecursionError):
-        record = _parse_lines(data)
-    return choose_from_record(_unfold(record), len(data), column=column, split=split, missing=missing)
+        if suffix in _SUFFIXES or _is_valid(start.split(b"\n", 1)[0]):
+            return _unfold(_parse_lines(data))
+        return None
 
 
 def _parse(text: bytes) -> Any:

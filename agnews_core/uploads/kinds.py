@@ -7,16 +7,33 @@ news.txt, and might be a table in news.csv.
 from dataclasses import replace
 from typing import Final
 
-from agnews_core.errors import DataError, quote
-from agnews_core.uploads.columns import Budget, Missing, Texts, choose_texts
+from agnews_core.errors import DataError
+from agnews_core.uploads.columns import Budget, Choice, Texts, choose_texts
 from agnews_core.uploads.compression import unwrap
-from agnews_core.uploads.json_files import looks_like_json, read_json
-from agnews_core.uploads.pickles import follow_far, read_pickle
+from agnews_core.uploads.json_files import find_record
+from agnews_core.uploads.pickles import Followed, choose_from_record, follow, read_pickle
 from agnews_core.uploads.process_limits import forbid_new_processes
 from agnews_core.uploads.text_files import UNICODE_MARKS, read_text_file
 
 KINDS_READ: Final = "a pickle, CSV, TSV, plain text, JSON, JSON lines, Parquet or Arrow file"
-_PICKLE_SUFFIXES: Final = (".pkl", ".pickle", ".p", ".pck")
+_WORDS: Final = {
+    "pickle": "a pickle",
+    "json": "JSON",
+    "parquet": "Parquet",
+    "arrow": "Arrow",
+    "csv": "a table (CSV)",
+    "tsv": "a table (TSV)",
+    "txt": "plain text, a text a line",
+}
+# What a name promises; of the names that are not here, nothing is expected.
+_KINDS_BY_SUFFIX: Final = {
+    **dict.fromkeys((".pkl", ".pickle", ".p", ".pck"), ("pickle",)),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), ("json",)),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), ("csv", "tsv")),
+    **dict.fromkeys((".parquet", ".pq"), ("parquet",)),
+    **dict.fromkeys((".arrow", ".feather"), ("arrow",)),
+    ".txt": ("txt",),
+}
 PROTO: Final = 0x80
 MAX_KNOWN_PROTOCOL: Final = 5
 OPCODES_BEYOND_CHANCE: Final = 4
@@ -36,66 +53,57 @@ _OTHERS: Final = {
 }
 
 
-def read_any(
-    data: bytes, *, suffix: str, max_bytes: int, column: str | None, split: str | None, missing: Missing
-) -> tuple[str, Texts]:
+def read_any(data: bytes, choice: Choice, *, suffix: str, max_bytes: int) -> tuple[str, Texts]:
     """Return the kind of a file and its texts.
 
     Raises:
-        DataError: it is of no kind that is read here, or its reader refuses it.
+        DataError: it is of no kind that is read here, holds no texts, or its reader refuses it.
     """
     data, compression = unwrap(data, max_bytes=max_bytes)
     if len(data) > max_bytes or not data:
         raise DataError("The compressed file is empty." if not data else "The file is too large.")
-    kind = recognise(data, suffix)
-    if split is not None and kind not in ("pickle", "json"):
-        raise DataError(f"This file has no splits, so {quote(split)} cannot be chosen; leave the split out.")
-    if kind in ("parquet", "arrow"):
-        found = _read_arrow(data, kind, column, missing)
-    elif kind == "pickle":
-        forbid_new_processes()
-        found = read_pickle(data, column=column, split=split, missing=missing)
-    elif kind == "json":
-        forbid_new_processes()
-        found = read_json(data, column=column, split=split, missing=missing)
-    else:
-        kind, found = read_text_file(data, suffix=suffix, column=column, missing=missing)
-    notes = (f"Unwrapped from {compression}.",) if compression else ()
+    kind, found = _read_known(data, suffix, choice)
+    if not found.texts:
+        raise DataError("The file holds no texts; each row or line of a file is one text.")
+    notes = [f"Unwrapped from {compression}."] if compression else []
+    if kind not in _KINDS_BY_SUFFIX.get(suffix, (kind,)):
+        notes.append(f"Read as {_WORDS[kind]}, though its name ends in {suffix}.")
     return kind, replace(found, notes=(*notes, *found.notes))
 
 
-def recognise(data: bytes, suffix: str) -> str:
-    """Return "parquet", "arrow", "pickle", "json" or "text".
-
-    Raises:
-        DataError: it is none of these.
-    """
+def _read_known(data: bytes, suffix: str, choice: Choice) -> tuple[str, Texts]:
+    """Find out what a file is and have it read: as "parquet", "arrow", "pickle", "json", "csv", "tsv" or "txt"."""
     other = next((name for start, name in _OTHERS.items() if data[:64].lstrip().startswith(start)), None)
     if other:
         raise DataError(f"This is {other}, which is not read here; upload {KINDS_READ}.")
     if data.startswith(b"PAR1"):
-        return "parquet"
+        return "parquet", _read_arrow(data, "parquet", choice)
     if data.startswith((b"ARROW1\0\0", b"\xff\xff\xff\xff")):
-        return "arrow"
-    if _is_pickle(data, suffix):
-        return "pickle"
-    if looks_like_json(data, suffix):
-        return "json"
+        return "arrow", _read_arrow(data, "arrow", choice)
+    followed = follow(data)
+    if _is_pickle(data, suffix, followed):
+        forbid_new_processes()
+        return "pickle", read_pickle(followed, len(data), choice)
+    record = find_record(data, suffix)
+    if record is not None:
+        forbid_new_processes()
+        return "json", choose_from_record(record, len(data), choice)
     if b"\0" in data and not data.startswith(UNICODE_MARKS):
         raise DataError(f"This file is of a kind that is not known here; upload {KINDS_READ}.")
-    return "text"
+    return read_text_file(data, choice, suffix=suffix)
 
 
-def _is_pickle(data: bytes, suffix: str) -> bool:
+def _is_pickle(data: bytes, suffix: str, followed: Followed) -> bool:
     if data[0] == PROTO and len(data) > 1 and data[1] <= MAX_KNOWN_PROTOCOL:
         return True
-    n_opcodes, is_whole = follow_far(data)
     # Prose may begin like a pickle by chance. A broken pickle is called one if its name says so too.
-    return is_whole or (suffix in _PICKLE_SUFFIXES and n_opcodes >= OPCODES_BEYOND_CHANCE)
+    is_named_so = "pickle" in _KINDS_BY_SUFFIX.get(suffix, ())
+    return followed.is_whole or (is_named_so and followed.n_opcodes >= OPCODES_BEYOND_CHANCE)
 
 
-def _read_arrow(data: bytes, kind: str, column: str | None, missing: Missing) -> Texts:
+def _read_arrow(data: bytes, kind: str, choice: Choice) -> Texts:
     from agnews_core.uploads import arrow_files  # imports pyarrow, which most files do without
 
+    choice.refuse_split()
     columns = arrow_files.read_parquet(data) if kind == "parquet" else arrow_files.read_arrow(data)
-    return choose_texts(columns, column=column, missing=missing, budget=Budget(len(data)))
+    return choose_texts(columns, choice, Budget(len(data)))

@@ -41,7 +41,7 @@ class Limits:
         answer_bytes: size of the texts that it may hand back.
     """
 
-    file_bytes: int = 200 * _MEGABYTE
+    file_bytes: int = 256 * _MEGABYTE
     memory_bytes: int = 1024 * _MEGABYTE
     cpu_seconds: int = 30
     wall_seconds: float = 60.0

@@ -3,22 +3,26 @@
 Decides on the encoding, the delimiter and whether there is a header; pyarrow does the reading of tables.
 """
 
+import codecs
+import contextlib
 import csv
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agnews_core.errors import DataError, quote
-from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, collect_texts
+from agnews_core.labels import LABELS, ORIGINAL_COLUMNS, is_original_row
+from agnews_core.uploads.columns import Budget, Choice, Column, Missing, Texts, choose_texts, collect_texts
 
 UNICODE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS: Final = (",", "\t", ";", "|")
 # Stands for "no delimiter": one column, where quotes count all the same.
 NO_DELIMITER: Final = "\x1f"
-HEAD_LETTERS: Final = 65_536
+HEAD_BYTES: Final = 65_536
+PIECE_BYTES: Final = 2**20
 HEAD_ROWS: Final = 50
 MAX_NAME_LETTERS: Final = 60
 
@@ -30,8 +34,6 @@ _KNOWN_NAMES: Final = frozenset([
 ])
 # fmt: on
 _NUMBER: Final = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
-# AG News as first published: a class from 1 to 4, title, description, and no header.
-_AG_NEWS_NAMES: Final = ["label", "title", "description"]
 
 
 @dataclass(frozen=True)
@@ -43,59 +45,65 @@ class Shape:
     has_header: bool
 
 
-def read_text_file(data: bytes, *, suffix: str, column: str | None, missing: Missing) -> tuple[str, Texts]:
+def read_text_file(data: bytes, choice: Choice, *, suffix: str) -> tuple[str, Texts]:
     """Return the kind ("csv", "tsv" or "txt") and the texts of a file of characters.
 
     Raises:
         DataError: it is a table with rows of different lengths, or its column of texts cannot be told.
     """
-    text, notes = decode(data)
-    shape = find_shape(text, suffix=suffix, column=column)
+    choice.refuse_split()
+    data, notes = to_utf_8(data)
+    shape = find_shape(_head(data), suffix=suffix, column=choice.column)
     budget = Budget(len(data))
     if shape is None:
-        if column is not None:
+        if choice.column is not None:
             raise DataError(
-                f"This file is plain text, a text a line, and has no column {quote(column)}; leave the column out."
+                f"This file is plain text, a text a line, and has no column {quote(choice.column)}; leave the column out."
             )
-        return "txt", _read_lines(text, notes, missing, budget)
-    found = choose_texts(_read_table(text, shape), column=column, missing=missing, budget=budget)
+        return "txt", _read_lines(data, notes, choice.missing, budget)
+    found = choose_texts(_read_table(data, shape), choice, budget)
     kind = "tsv" if shape.delimiter == "\t" else "csv"
     return kind, Texts(found.texts, found.column, (*notes, *found.notes))
 
 
-def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return a file's characters, and a sentence where they had to be guessed."""
-    try:
+def to_utf_8(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return a file's characters in UTF-8, and a sentence where it took a guess to know them."""
+    with contextlib.suppress(UnicodeDecodeError):
         if data.startswith(UNICODE_MARKS):
-            return data.decode("utf-16"), ()
-        return data.decode("utf-8-sig"), ()
-    except UnicodeDecodeError:
-        pass
-    try:
-        # Where Latin-1 has control characters that no text holds, Windows has its quotes and dashes.
-        windows = any(byte in data for byte in range(0x80, 0xA0))
-        return data.decode("cp1252" if windows else "latin-1"), (
-            f"Read as {'Windows-1252, a kind of ' if windows else ''}Latin-1, since it is not valid UTF-8.",
-        )
-    except UnicodeDecodeError:
-        return data.decode("latin-1"), ("Read as Latin-1, since it is not valid UTF-8.",)
+            return _recode(data, "utf-16"), ()
+        for _ in _decode(data, "utf-8"):  # only to see that it is
+            pass
+        return data.removeprefix(codecs.BOM_UTF8), ()
+    # Where Latin-1 has control characters that no text holds, Windows has its quotes and dashes.
+    if any(byte in data for byte in range(0x80, 0xA0)):
+        with contextlib.suppress(UnicodeDecodeError):
+            note = "Read as Windows-1252, a kind of Latin-1, since it is not valid UTF-8."
+            return _recode(data, "cp1252"), (note,)
+    return _recode(data, "latin-1"), ("Read as Latin-1, since it is not valid UTF-8.",)
 
 
-def find_shape(text: str, *, suffix: str, column: str | None) -> Shape | None:
-    """Return how a table is written, or None where the file is prose, a text a line."""
-    delimiter, rows = _find_delimiter(_head(text), suffix)
+def _recode(data: bytes, encoding: str) -> bytes:
+    return b"".join(piece.encode() for piece in _decode(data, encoding))
+
+
+def _decode(data: bytes, encoding: str) -> Iterator[str]:
+    """Decode piecewise, since the characters of a large file can take four times its room."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for at in range(0, len(data), PIECE_BYTES):
+        yield decoder.decode(data[at : at + PIECE_BYTES], final=at + PIECE_BYTES >= len(data))
+
+
+def find_shape(head: str, *, suffix: str, column: str | None) -> Shape | None:
+    """Return how a table that begins with `head` is written, or None where the file is prose, a text a line."""
+    delimiter, rows = _find_delimiter(head, suffix)
     if not rows:
         return None
     first = rows[0]
     named = column in first or any(cell.strip().casefold() in _KNOWN_NAMES for cell in first)
     if named and all(len(cell) <= MAX_NAME_LETTERS for cell in first):
         return Shape(delimiter, first, has_header=True)
-    if (
-        len(first) == len(_AG_NEWS_NAMES)
-        and len(rows) > 1
-        and all(row[0].strip() in ("1", "2", "3", "4") for row in rows)
-    ):
-        return Shape(delimiter, _AG_NEWS_NAMES, has_header=False)
+    if len(rows) > 1 and all(is_original_row(row) and 1 <= int(row[0]) <= len(LABELS) for row in rows):
+        return Shape(delimiter, ORIGINAL_COLUMNS, has_header=False)
     if suffix not in _TABLE_SUFFIXES:
         return None
     if _is_header(first):
@@ -103,10 +111,12 @@ def find_shape(text: str, *, suffix: str, column: str | None) -> Shape | None:
     return Shape(delimiter, [str(position) for position in range(len(first))], has_header=False)
 
 
-def _head(text: str) -> str:
+def _head(data: bytes) -> str:
     """Return the start of a file, up to the end of a line."""
-    head = text[:HEAD_LETTERS]
-    return head if len(head) == len(text) else head[: head.rfind("\n") + 1] or head
+    head = data[:HEAD_BYTES]
+    if len(head) < len(data):
+        head = head[: head.rfind(b"\n") + 1] or head
+    return head.decode(errors="ignore")
 
 
 def _find_delimiter(head: str, suffix: str) -> tuple[str, list[list[str]]]:
@@ -134,24 +144,28 @@ def _cut(head: str, delimiter: str) -> list[list[str]]:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Say whether a first row names columns: short, each another, none a number; a lone one is a single word."""
+    """Return whether a first row names columns: short, each another, none a number; a lone one is a single word."""
     if len(cells) == 1:
         return re.fullmatch(r"[^\W\d]\w{0,40}", cells[0]) is not None
     short = all(len(cell) <= MAX_NAME_LETTERS and not _NUMBER.fullmatch(cell) for cell in cells)
     return short and len(set(cells)) == len(cells) and all(cells[1:])
 
 
-def _read_lines(text: str, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    blank = sum(not line.strip() for line in lines)
-    if blank == len(lines):
+def _read_lines(data: bytes, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
+    lines = (line.removesuffix(b"\n").removesuffix(b"\r").decode() for line in io.BytesIO(data))
+    texts = collect_texts(lines, missing=missing, budget=budget)
+    while texts and not texts[-1]:
+        texts.pop()
+    blank = sum(not text.strip() for text in texts)
+    if blank == len(texts):
         raise DataError("This file holds blank lines only; upload one with a text a line.")
     if blank:
-        notes = (*notes, f"{blank:,} of the {len(lines):,} lines are blank; they were kept, so that rows are lines.")
-    return Texts(collect_texts(lines, missing=missing, budget=budget), None, notes)
+        are = "is" if blank == 1 else "are"
+        notes = (*notes, f"{blank:,} of {len(texts):,} lines {are} blank; kept, so row numbers match lines.")
+    return Texts(texts, None, notes)
 
 
-def _read_table(text: str, shape: Shape) -> list[Column]:
+def _read_table(data: bytes, shape: Shape) -> list[Column]:
     from agnews_core.uploads.arrow_files import read_delimited  # imports pyarrow, which plain text does without
 
-    return read_delimited(text.encode(), delimiter=shape.delimiter, names=shape.names, has_header=shape.has_header)
+    return read_delimited(data, delimiter=shape.delimiter, names=shape.names, has_header=shape.has_header)

@@ -1,4 +1,5 @@
 import json
+import pickle
 
 from tests.cli.commands import PROJECT, fails, run_command
 
@@ -29,3 +30,21 @@ def test_a_file_of_another_kind_renamed_pkl_is_refused(capsys, trained_run, tmp_
 def test_a_file_that_is_not_there_is_named(capsys, trained_run, tmp_path):
     said = fails(capsys, "predict", tmp_path / "nowhere.pkl", "--adapter", trained_run.adapter_dir)
     assert said == "Error: The file 'nowhere.pkl' cannot be opened (No such file or directory)."
+
+
+def test_a_file_without_texts_is_refused_before_anything_is_written(capsys, trained_run, tmp_path):
+    where = ["--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv"]
+    (tmp_path / "empty.pkl").write_bytes(pickle.dumps([]))
+    (tmp_path / "header.csv").write_text("text,label\n")
+    for name in ("empty.pkl", "header.csv"):
+        said = fails(capsys, "predict", tmp_path / name, *where)
+        assert said == "Error: The file holds no texts; each row or line of a file is one text."
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_what_was_decided_about_a_file_is_said(capsys, trained_run, tmp_path):
+    (tmp_path / "news.pkl").write_text("A goal in the last minute\n")
+    where = ["--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv"]
+    status, _, said = run_command(capsys, "predict", tmp_path / "news.pkl", *where)
+    assert status == 0
+    assert said.startswith("Read as plain text, a text a line, though its name ends in .pkl.\n")

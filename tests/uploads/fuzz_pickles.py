@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from agnews_core.errors import DataError
-from agnews_core.uploads.pickles import read_texts
 from agnews_core.uploads.process_limits import limit_process
 from tests.uploads.hostile_pickles import build
+from tests.uploads.pickle_texts import read_texts
 
 MAX_SEED_FILE_BYTES = 100_000
 NUMBERS = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**63, 2**64 - 1]

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.uploads.pickles import read_texts
 from tests.uploads import hostile_pickles
+from tests.uploads.pickle_texts import read_texts
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ARCHIVES = sorted(FIXTURES.glob("honest-*.tar.xz"))

@@ -112,7 +112,42 @@ def test_plain_text_is_a_text_a_line(upload):
 def test_blank_lines_are_kept_and_mentioned_so_that_rows_are_lines(upload):
     read = upload("news.txt", "one\n\ntwo\n")
     assert read.texts == ["one", "", "two"]
-    assert read.notes == ("1 of the 3 lines are blank; they were kept, so that rows are lines.",)
+    assert read.notes == ("1 of 3 lines is blank; kept, so row numbers match lines.",)
+
+
+NOTHING = pa.table({"text": pa.array([], pa.string())})
+WITHOUT_TEXTS = {
+    "news.csv": b"text,label\n",
+    "news.tsv": b"label\ttext\n",
+    "news.json": b"[]",
+    "news.parquet": parquet(NOTHING),
+    "news.arrow": arrow_file(NOTHING),
+    "list.pkl": pickle.dumps([], 0),
+    "frame.pkl": pickle.dumps(FRAME[:0]),
+    "dataset.pkl": pickle.dumps(datasets.Dataset.from_dict({"text": [], "label": []})),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_TEXTS)
+def test_a_file_without_texts_is_refused(upload, name):
+    with pytest.raises(DataError, match=r"^The file holds no texts; each row or line of a file is one text\.$"):
+        upload(name, WITHOUT_TEXTS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("news.pkl", "one\ntwo\n", "plain text, a text a line"),
+        ("news.pickle", "text\tlabel\none\t1\ntwo\t2\n", "a table (TSV)"),
+        ("news.csv", json.dumps(["one", "two"]), "JSON"),
+        ("news.txt", pickle.dumps(["one", "two"]), "a pickle"),
+        ("news.json", parquet(pa.table({"text": ["one", "two"]})), "Parquet"),
+    ],
+)
+def test_a_name_that_promises_another_kind_is_mentioned(upload, name, data, what):
+    read = upload(name, data)
+    suffix = Path(name).suffix
+    assert (read.texts, read.notes) == (["one", "two"], (f"Read as {what}, though its name ends in {suffix}.",))
 
 
 def test_a_file_of_blank_lines_is_refused(upload):
@@ -331,8 +366,9 @@ def test_reading_a_pickle_imports_nothing_heavy_in_either_process(tmp_path):
     path.write_bytes(pickle.dumps(FRAME))
     code = (
         f"import sys; sys.path.append({str(PROJECT)!r});"
-        "from agnews_core import uploads; from agnews_core.uploads import pickles;"
-        f"print(len(uploads.read_texts({str(path)!r})), len(pickles.read_texts(open({str(path)!r}, 'rb').read())));"
+        "from agnews_core import uploads; from agnews_core.uploads import columns, pickles;"
+        f"data = open({str(path)!r}, 'rb').read(); read = pickles.read_pickle(pickles.follow(data), 9, columns.Choice());"
+        f"print(len(uploads.read_texts({str(path)!r})), len(read.texts));"
         "print([name for name in ('torch', 'pandas', 'numpy', 'pyarrow', 'datasets') if name in sys.modules])"
     )
     # From another folder, with the package hidden from child processes as -I hides it.

@@ -8,6 +8,7 @@ left to the modules that read texts from them.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 from agnews_core.errors import DataError, UnsafePickleError
@@ -24,36 +25,36 @@ MAX_NAMES_SHOWN: Final = 10
 ALLOWED_GETATTR: Final = ("zoneinfo.ZoneInfo", "_unpickle")
 
 
-def read_record(data: bytes) -> object:
-    """Return the inert record of what a pickle describes.
+@dataclass(frozen=True)
+class Followed:
+    """What following the opcodes of what may be a pickle came to.
 
-    Raises:
-        UnsafePickleError: it names something outside the table, or reaches outside the file.
-        DataError: it is damaged.
+    Attributes:
+        n_opcodes: how many make sense one after the other.
+        is_whole: whether all of the file does, so that it is a pickle, be it an unsafe one.
+        record: the inert record of what it describes; None where there is an error.
+        error: why it is not opened: an UnsafePickleError, which tells more, before that the rest is damaged.
     """
+
+    n_opcodes: int
+    is_whole: bool
+    record: object = None
+    error: DataError | None = None
+
+
+def follow(data: bytes) -> Followed:
+    """Follow the opcodes of what may be a pickle, to their end or to the first that makes no sense."""
     machine = _Machine()
     try:
         for name, argument in read_opcodes(data):
             machine.follow(name, argument)
-    except DataError:
-        machine.refuse_offenders()  # tells more than that the rest is damaged
-        raise
-    machine.refuse_offenders()
-    return machine.pop()
-
-
-def follow_far(data: bytes) -> tuple[int, bool]:
-    """Return how many opcodes of what may be a pickle make sense one after the other, and whether all of them do."""
-    machine = _Machine()
-    try:
-        for name, argument in read_opcodes(data):
-            machine.follow(name, argument)
-        machine.pop()
-    except UnsafePickleError:
-        return machine.opcodes_seen, True
-    except DataError:
-        return machine.opcodes_seen, False
-    return machine.opcodes_seen, True
+        record = machine.pop()
+        machine.refuse_offenders()
+    except UnsafePickleError as error:
+        return Followed(machine.opcodes_seen, is_whole=True, error=error)
+    except DataError as error:
+        return Followed(machine.opcodes_seen, is_whole=False, error=machine.find_offence() or error)
+    return Followed(machine.opcodes_seen, is_whole=True, record=record)
 
 
 class _Machine:
@@ -74,15 +75,20 @@ class _Machine:
             raise damaged(f"the opcode {name} has no place in a file")
         step(self, argument)
 
-    def refuse_offenders(self) -> None:
+    def find_offence(self) -> UnsafePickleError | None:
         if not self.offenders:
-            return
+            return None
         shown = ", ".join(list(self.offenders)[:MAX_NAMES_SHOWN])
         more = len(self.offenders) - MAX_NAMES_SHOWN
-        raise UnsafePickleError(
+        return UnsafePickleError(
             f"This pickle asks for more than plain data ({shown}{f' and {more} more' if more > 0 else ''}), "
             f"so it was not opened; {WAY_OUT}."
         )
+
+    def refuse_offenders(self) -> None:
+        offence = self.find_offence()
+        if offence:
+            raise offence
 
     def push(self, value: object) -> None:
         self.stack.append(value)

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from agnews_core.errors import DataError, quote
-from agnews_core.uploads.columns import Budget, Column, Missing, Texts, choose_texts, read_column
-from agnews_core.uploads.compression import unwrap
+from agnews_core.uploads.columns import Budget, Choice, Column, Texts, choose_texts, read_column
 from agnews_core.uploads.pickles.arrays import NumpyArray, is_array, read_array
 from agnews_core.uploads.pickles.arrays import read_column as read_array_column
 from agnews_core.uploads.pickles.arrow import read_table
 from agnews_core.uploads.pickles.datasets import STREAMED, read_dataset
 from agnews_core.uploads.pickles.datasets import read_column as read_dataset_column
 from agnews_core.uploads.pickles.frames import read_frame
-from agnews_core.uploads.pickles.machine import WAY_OUT, read_record
+from agnews_core.uploads.pickles.machine import WAY_OUT, Followed
 from agnews_core.uploads.pickles.opcodes import damaged
 from agnews_core.uploads.pickles.records import Made, Pairs
 from agnews_core.uploads.pickles.series import is_series, read_series
 from agnews_core.uploads.pickles.values import as_row, as_state, is_made
 
-MAX_FILE_BYTES: Final = 200 * 2**20
 MAX_SPLITS_SHOWN: Final = 10
 
 _DICTS: Final = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict")
@@ -29,63 +27,48 @@ _TABLES: Final = ("pyarrow._reconstruct_table", "pyarrow._reconstruct_record_bat
 _STREAMS: Final = ("datasets.IterableDataset", "datasets.IterableDatasetDict", "datasets.IterableColumn")
 
 
-def read_texts(
-    data: bytes, *, column: str | None = None, split: str | None = None, missing: Missing = "refuse"
-) -> list[str]:
-    """Return the texts that a pickle holds, in the order that its maker saw them.
+def read_pickle(followed: Followed, size_bytes: int, choice: Choice) -> Texts:
+    """Return the texts that a pickle of `size_bytes` holds, in the order that its maker saw them.
 
     Read are lists, tuples, arrays, Series and Arrow arrays of str; lists of dicts, dicts of lists, DataFrames, Arrow
-    tables, `datasets.Dataset` and `DatasetDict`; each in any pickle protocol, also compressed with gzip, bz2, xz or
-    zip.
-
-    Args:
-        data: the file.
-        column: which column to read; by default `text`, else the only one of strings, else `title` and `description`.
-        split: which part of a DatasetDict to read.
-        missing: whether rows that hold None or NaN are refused, or kept as empty texts.
+    tables, `datasets.Dataset` and `DatasetDict`; each in any pickle protocol.
 
     Raises:
         UnsafePickleError: the pickle asks for more than plain data.
         DataError: it is damaged, or holds no texts, or leaves open which ones are meant.
     """
-    return read_pickle(data, column=column, split=split, missing=missing).texts
-
-
-def read_pickle(data: bytes, *, column: str | None, split: str | None, missing: Missing) -> Texts:
-    """Return what `read_texts` does, with the column that was read."""
-    data, _ = unwrap(data, max_bytes=MAX_FILE_BYTES)
-    if len(data) > MAX_FILE_BYTES:
-        raise DataError(f"This pickle is larger than {MAX_FILE_BYTES // 2**20:,} MB; save the texts in smaller parts.")
+    if followed.error:
+        raise followed.error
     try:
-        return choose_from_record(read_record(data), len(data), column=column, split=split, missing=missing)
+        return choose_from_record(followed.record, size_bytes, choice)
     except (OverflowError, RecursionError) as error:  # numbers beyond 64 bits where positions belong
         raise damaged("a number in it is out of bounds") from error
 
 
-def choose_from_record(
-    record: object, size_bytes: int, *, column: str | None, split: str | None, missing: Missing
-) -> Texts:
+def choose_from_record(record: object, size_bytes: int, choice: Choice) -> Texts:
     """Return the texts of a record: what a pickle held, or plain lists and `Pairs` of the same shape."""
     budget = Budget(size_bytes)
-    record = _choose_split(record, split)
+    record = _choose_split(record, choice)
     single = _read_single(record, budget)
     if single is None:
-        return choose_texts(_read_columns(record, column, budget), column=column, missing=missing, budget=budget)
-    if column is not None and column != single.name:
-        raise DataError(f"This file holds one list of texts and no column {column!r}; leave the column out.")
-    return Texts(read_column(single, missing=missing, budget=budget), single.name or None)
+        return choose_texts(_read_columns(record, choice.column, budget), choice, budget)
+    if choice.column is not None and choice.column != single.name:
+        raise DataError(
+            f"This file holds one list of texts and no column {quote(choice.column)}; leave the column out."
+        )
+    return Texts(read_column(single, missing=choice.missing, budget=budget), single.name or None)
 
 
-def _choose_split(record: object, split: str | None) -> object:
+def _choose_split(record: object, choice: Choice) -> object:
     """Return the part that is asked for of a DatasetDict, or of a dict of tables; anything else as it is."""
     pairs = _pairs_of(record)
     is_split = is_made(record, "datasets.DatasetDict") or (
         bool(pairs) and all(is_made(value, "datasets.Dataset", "pandas.DataFrame") for _, value in pairs or ())
     )
     if not is_split or pairs is None:
-        if split is not None:
-            raise DataError(f"This file has no splits, so {split!r} cannot be chosen; leave the split out.")
+        choice.refuse_split()
         return record
+    split = choice.split
     splits = {_to_name(key): value for key, value in pairs}
     names = ", ".join(quote(name) for name in list(splits)[:MAX_SPLITS_SHOWN])
     if split is None and len(splits) != 1:
