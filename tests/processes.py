@@ -49,17 +49,17 @@ def start_training(run: Run, *, resume: bool = False, moment: Moment | None = No
 
 
 class HeldTraining:
-    """What a queue trains its runs with: processes of their own, held at a moment."""
+    """What a queue trains its runs with: processes of their own, the first one held at a moment."""
 
-    def __init__(self, moment: Moment | None) -> None:
-        self._moment, self._ended = moment, threading.Event()
+    def __init__(self, moment: Moment) -> None:
+        self._moments, self._ended = [moment], threading.Semaphore(0)
 
     def __call__(self, run: Run, *, resume: bool) -> None:
-        start_training(run, resume=resume, moment=self._moment).join()
-        self._ended.set()
+        start_training(run, resume=resume, moment=self._moments.pop() if self._moments else None).join()
+        self._ended.release()
 
     def wait_for_end(self) -> None:
-        assert self._ended.wait(SECONDS), "the training did not end"
+        assert self._ended.acquire(timeout=SECONDS), "the training did not end"
 
 
 def _train(run: Run, resume: bool, moment: Moment | None) -> None:

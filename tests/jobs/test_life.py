@@ -109,7 +109,7 @@ def test_a_run_stopped_from_another_programs_page_just_before_it_trains_is_not_t
 
 
 def test_a_run_that_waits_in_another_programs_queue_is_stopped_from_here_and_goes_back_there_when_it_is_resumed(
-    hold, config, monkeypatch
+    hold, config
 ):
     held = hold("step 1")
     waiting = held.queue.start(config, name="waiting", by=HOST)
@@ -121,6 +121,8 @@ def test_a_run_that_waits_in_another_programs_queue_is_stopped_from_here_and_goe
     assert said == "stopped\n"
     assert waiting.read_status().state == "queued"
     held.go_on()
+    held.training.wait_for_end()
+    assert waiting.read_status().state == "finished"
 
 
 def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_one(hold, config, tmp_path):
