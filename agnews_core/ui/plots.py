@@ -36,7 +36,8 @@ def build_quality_figure(runs: Mapping[str, Metrics]) -> go.Figure:
     """Draw validation accuracy and F1 over steps; `runs` is metrics by run name."""
     figure = _build_figure("on the validation texts", revision="|".join(runs))
     shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
-    figure.update_yaxes(tickformat=".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%")
+    digits = ".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%"
+    figure.update_yaxes(tickformat=digits, autorangeoptions={"minallowed": 0, "maxallowed": 1.01})
     for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
         _add_points(figure, metrics.eval_accuracy, name=f"accuracy{of_run}", colour=colour, dash="solid")

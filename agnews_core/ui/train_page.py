@@ -161,10 +161,10 @@ def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Sna
             view.compared: gr.Dropdown(
                 others, multiselect=True, **({} if compared == page.compared else {"value": compared})
             ),
-            view.all_runs: gr.Checkbox(label=f"List all {n_runs} runs", visible=n_runs > NEWEST_RUNS),
+            view.all_runs: gr.Checkbox(visible=n_runs > NEWEST_RUNS),
         }
 
     return {
         "table": _Part(_stamp(table), lambda: {view.table: table}),
-        "choices": _Part(_stamp(*names, shown.run.name, n_runs), choose),
+        "choices": _Part(_stamp(*names, shown.run.name, n_runs > NEWEST_RUNS), choose),
     }

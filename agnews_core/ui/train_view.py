@@ -114,7 +114,13 @@ def _lay_out_runs() -> dict[str, Any]:
         )  # fmt: skip
     gr.Markdown("### Runs")
     parts["table"] = build_runs_table()
-    parts["all_runs"] = gr.Checkbox(False, visible=False, container=False, elem_id="all-runs")
+    parts["all_runs"] = gr.Checkbox(
+        False,
+        label=f"List all runs, not only the newest {NEWEST_RUNS}",
+        visible=False,
+        container=False,
+        elem_id="all-runs",
+    )
     with gr.Row(elem_classes="actions"):
         parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
         parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")

@@ -115,12 +115,13 @@ def measure(app: App, *, n_watchers: int, seconds: float) -> dict[str, object]:
     for watcher in watchers:
         watcher.attach()
     before, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
-    together = summarize(watch_together(watchers, seconds=seconds))
+    answers = watch_together(watchers, seconds=seconds)
+    cpu_seconds = sum(process.cpu_times()[:2]) - cpu
     return {
         **alone,
         "tick": ticks,
-        f"tick_of_{n_watchers}": together,
-        "cpu_share": round((sum(process.cpu_times()[:2]) - cpu) / seconds, 2),
+        f"tick_of_{n_watchers}": summarize(answers),
+        "cpu_ms_a_tick": round(1000 * cpu_seconds / len(answers), 1),
         "memory_mib": [before >> 20, process.memory_info().rss >> 20],
     }
 
