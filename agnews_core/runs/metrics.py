@@ -28,7 +28,7 @@ class Row:
     """One line of metrics.jsonl: a recorded step or an evaluation, in seconds (`time` since 1970) and MiB."""
 
     step: Annotated[int, Field(ge=0, le=10**12)]
-    time: Annotated[float, Field(ge=0, le=2e11)]  # until the year 8307, which datetime can do
+    time: Annotated[float, Field(ge=0, le=2e11)]  # until the year 8307
     epoch: Finite | None = None
     loss: float | None = None
     eval_loss: float | None = None
@@ -140,7 +140,7 @@ def read_on(path: Path, before: Reading) -> Reading:
                 before = Reading()
                 file.seek(0)
             return _read_lines(file, replace(before, stamp=stamp))
-    except FileNotFoundError:
+    except OSError:  # not there, not a file, not ours
         return Reading()
 
 

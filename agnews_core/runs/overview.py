@@ -41,10 +41,10 @@ class Overview:
 
 
 def _is_ahead(other: Snapshot, own: Snapshot) -> bool:
-    if other is own or other.status.queue != own.status.queue or not other.run.has_place():
+    if other is own or other.status.queue != own.status.queue:
         return False
-    state = other.status.state
-    return state == "running" or (state == "queued" and other.status.queued_at < own.status.queued_at)
+    waits_before = other.status.state == "queued" and other.status.queued_at < own.status.queued_at
+    return (waits_before or other.status.state == "running") and other.run.has_place()
 
 
 class RunsWatch:

@@ -205,8 +205,8 @@ class Run:
     def read_stop(self) -> Literal["", "keep", "discard"]:
         """Return what was asked for, or "" when the run may go on."""
         try:
-            return "discard" if (self.path / "stop").read_text(encoding="utf-8") == "discard" else "keep"
-        except FileNotFoundError:
+            return "discard" if (self.path / "stop").read_bytes() == b"discard" else "keep"
+        except OSError:  # not there, or not a file
             return ""
 
     def clear_stop(self) -> None:

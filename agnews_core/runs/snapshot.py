@@ -193,5 +193,5 @@ def _read_end(path: Path) -> str:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_BYTES))
             return file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:  # not there, not a file, not ours
         return ""

@@ -154,6 +154,15 @@ def test_a_status_at_the_edge_of_what_it_can_be_is_shown(run, extreme):
     assert build_loss_figure({"half": shown.metrics}).to_json()
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "stop", "log.txt"])
+def test_a_file_that_is_none_or_no_text_takes_nothing_from_the_other_runs(run, name):
+    for number, make in enumerate((lambda path: path.mkdir(), lambda path: path.write_bytes(b"\xff\0"))):
+        other = create_run(run.path.parent, build_config(), name=f"odd-{number}")
+        make(other.path / name)
+        read_log_tail(other)
+    assert [one.summary.name for one in look(run.path.parent).snapshots] == ["odd-1", "odd-0", "half"]
+
+
 def test_settings_that_stand_for_what_no_setting_can_be_are_shown(run):
     """A run's resolved settings are shown as they were recorded, whatever bounds settings have by now."""
     sources = {"backbone_name": "b", "backbone_source": "folder", "data_source": "c", "device": "cpu"}
