@@ -219,7 +219,7 @@ def build_config(values: Mapping[str, Any] | None = None, *, preset: str = "seed
     Raises:
         ConfigError: The preset or a setting is unknown, or a value is out of its range.
     """
-    if preset not in PRESETS:
+    if preset not in list(PRESETS):  # a program may send what has no hash
         raise ConfigError(
             f"There is no preset {quote(preset)}{_near(preset, PRESETS)}; the presets are {', '.join(PRESETS)}."
         )
@@ -292,8 +292,8 @@ _WANTED = {
 }
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word[:80].replace("-", "_"), list(known), n=1, cutoff=0.5)
+def _near(word: object, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(str(word)[:80].replace("-", "_"), list(known), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 

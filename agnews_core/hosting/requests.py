@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from agnews_core.hosting.cookies import VisitorCookie
 
 MAX_BODY_BYTES = 1_000_000
-UPLOAD = "/upload"  # has a limit of its own
+UPLOAD = "/gradio_api/upload"  # has a limit of its own
 TOO_LONG = f"A request holds at most {MAX_BODY_BYTES // 1_000_000} MB; upload a file of texts instead."
 UNKNOWN = "This page is older than the program and asks for something that is not there any more; reload it."
 
@@ -31,18 +31,19 @@ class BodyLimit:
 def _is_too_long(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/").endswith(UPLOAD):
         return False
-    length = Headers(scope=scope).get("content-length", "")
-    return not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES  # without a length it has no end
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "")
+    # In chunks it has no end, whatever length is told beside them.
+    return "transfer-encoding" in headers or not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES
 
 
 async def _refuse_unknown(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": UNKNOWN, "error": UNKNOWN}, 404)
 
 
-def build_app_options() -> dict[str, Any]:
-    """Return what the web application under the page is made with."""
-    # gradio looks an event up by its number, and lets the KeyError of one that is not there escape.
+def build_app_options(*unknown: type[Exception]) -> dict[str, Any]:
+    """Return what the web application under the page is made with; `unknown` is raised for an event that it does not have."""
     return {
         "middleware": [Middleware(BodyLimit), Middleware(VisitorCookie)],
-        "exception_handlers": {KeyError: _refuse_unknown},
+        "exception_handlers": dict.fromkeys(unknown, _refuse_unknown),
     }

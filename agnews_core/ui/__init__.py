@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
 
 from agnews_core.hosting.requests import build_app_options
 from agnews_core.hosting.visitors import is_open_to_everybody, is_shared
@@ -55,5 +56,5 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,  # it would tell everybody
         "state_session_capacity": 200,  # each takes half a megabyte; the one used longest ago makes room
-        "app_kwargs": build_app_options(),
+        "app_kwargs": build_app_options(KeyError, FnIndexInferError),  # by its number, by its name
     }

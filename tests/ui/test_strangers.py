@@ -171,14 +171,23 @@ def test_what_gradio_itself_refuses_is_answered_in_words_too(ben):
 
 
 def test_an_event_that_the_page_does_not_have_is_refused_in_words(ben):
-    for answer in (ben.join(-1, []), ben.http.post("gradio_api/run/predict", json={"data": [], "fn_index": 9999})):
+    run = ben.http.post("gradio_api/run/predict", json={"data": [], "fn_index": 9999})
+    named = ben.http.post("gradio_api/run/no-such-event", json={"data": []})
+    for answer in (ben.join(-1, []), run, named):
         assert (answer.status_code, answer.json()["error"]) == (404, UNKNOWN)
 
 
 def test_a_request_without_an_end_or_over_a_megabyte_is_not_read(ben):
     long = ben.join(0, ["x" * 10**6])
+    other_way = ben.http.post("gradio_api/run/upload", json={"data": ["x" * 10**6], "fn_index": 0})
     endless = ben.http.post("gradio_api/queue/join", content=iter([b"{}"]))
-    assert [(it.status_code, it.json()["detail"]) for it in (long, endless)] == [(413, TOO_LONG)] * 2
+    both = ben.http.post(
+        "gradio_api/queue/join",
+        content=b"2\r\n{}\r\n0\r\n\r\n",
+        headers={"transfer-encoding": "chunked", "content-length": "2"},
+    )
+    answers = [(it.status_code, it.json()["detail"]) for it in (long, other_way, endless, both)]
+    assert answers == [(413, TOO_LONG)] * 4
 
 
 def test_the_page_tells_nobody_how_it_is_used_and_keeps_few_sessions(page, ben):
