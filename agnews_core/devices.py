@@ -60,7 +60,7 @@ def _choose_fastest(device: str) -> Precision:
 
 
 def cpu_has_bf16() -> bool:
-    """Tell whether the CPU multiplies bf16 in hardware; emulated, it is slower than fp32."""
+    """Return whether the CPU multiplies bf16 in hardware; emulated, it is slower than fp32."""
     import torch
 
     found = torch.cpu.get_capabilities()

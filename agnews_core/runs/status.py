@@ -48,7 +48,7 @@ class RunStatus(BaseModel):
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         queue: Which queue it was last put into; each program has its own.
-        reason: Why a run failed or stopped, fit to show a person.
+        reason: Why a run failed or stopped.
         notes: What became of the run, and every choice made for the user, in sentences.
         resolved: What the settings left open, as it was decided when the run last began.
     """

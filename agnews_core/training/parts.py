@@ -42,8 +42,10 @@ class Parts:
 def load_parts(run: Run) -> Parts:
     """Load news, backbone and model, cheapest and likeliest to fail first, and record what was chosen."""
     enter(run, "preparing data")
-    resolved = resolve(run.read_resolved_config())
-    config = resolved.apply_to(run.read_config())
+    given = run.read_resolved_config()
+    plan(resolve(given, missing=[]).apply_to(given))  # what cannot be built is refused before anything is downloaded
+    resolved = resolve(given)
+    config = resolved.apply_to(given)
     built = plan(config)
     _check_disk(run, built)
     for text in resolved.notes:

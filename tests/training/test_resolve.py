@@ -7,6 +7,8 @@ import torch
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import CheckpointError, ConfigError, DataError
+from agnews_core.runs import create_run
+from agnews_core.training.recipe import train
 from agnews_core.training.resolve import resolve
 
 
@@ -79,3 +81,10 @@ def test_a_second_gpu_is_left_alone_and_that_is_said(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     config = build_config({"backbone": "all-MiniLM-L6-v2", "data": "sample", "precision": "fp32"})
     assert resolve(config, missing=[]).notes[-1] == "One of this machine's 2 GPUs is used."
+
+
+def test_a_run_that_cannot_be_built_is_refused_before_anything_is_downloaded(local_hub, tmp_path):
+    config = build_config({"backbone": "roberta-base", "data": "sample", "max_trainable_parameters": 1000})
+    with pytest.raises(ConfigError, match="1,472,260 trainable parameters exceed"):
+        train(create_run(tmp_path, config))
+    assert not any("resolve" in path for _, path in local_hub.asked)
