@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from agnews_core.config import build_config
 from agnews_core.errors import RunError
 from agnews_core.evaluation.files import read_evaluated, read_report, write_evaluated
-from agnews_core.inference.assess import evaluate
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST
@@ -125,13 +124,14 @@ def test_a_run_that_waits_in_another_programs_queue_is_stopped_from_here_and_goe
     assert waiting.read_status().state == "finished"
 
 
-def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_one(hold, config, tmp_path):
+def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_one(hold, trained_run, tmp_path):
     held = hold("step 1")
     run = held.run
     held.queue.stop(run.name, by=HOST)
     held.go_on()
     kept = (run.adapter_dir / ADAPTER_WEIGHTS).read_bytes()
-    write_evaluated(run.path, evaluate(Classifier.load(run.adapter_dir), config, split="test"))
+    made = read_evaluated(trained_run.path, "validation")
+    write_evaluated(run.path, replace(made, report=made.report.model_copy(update={"split": "test"})))
     run.clear_stop()
     again = Moment(tmp_path, "evaluating")
     training = start_training(run, resume=True, moment=again)
