@@ -4,10 +4,10 @@ Who may import whom is said in pyproject.toml, for import-linter.
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,10 +82,11 @@ def test_importing_a_light_module_loads_nothing_heavy(module):
     assert done.stdout.split() == []
 
 
-def test_help_answers_in_under_a_second():
-    def measure() -> float:
-        began = time.perf_counter()
+def test_help_takes_less_than_a_second_of_work():
+    def measure() -> float:  # not the clock: the machine may be busy with something else
+        before = os.times()
         subprocess.run([sys.executable, "-m", "agnews_core", "--help"], cwd=ROOT, capture_output=True, check=True)
-        return time.perf_counter() - began
+        after = os.times()
+        return after.children_user - before.children_user + after.children_system - before.children_system
 
-    assert any(measure() < 1 for _ in range(5))  # the best of some tries: the machine may be busy
+    assert min(measure() for _ in range(2)) < 1
