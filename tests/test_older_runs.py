@@ -97,7 +97,7 @@ def test_models_of_an_earlier_version_are_listed_loaded_and_exported(older_runs,
         export_model(Run(older_runs / name), tmp_path / name)
         info = read_adapter_info(tmp_path / name)
         assert info.layer_ranks == {8: 16, 9: 24, 10: 32, 11: 32}
-    answer = next(Classifier.load(older_runs / "finished" / "adapter").predict(["Stocks rose on Monday."]))
+    answer = Classifier.load(older_runs / "finished" / "adapter").predict(["Stocks rose on Monday."])[0]
     assert sum(answer.probabilities) == pytest.approx(1, abs=1e-5)
 
 

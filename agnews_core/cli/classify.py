@@ -1,43 +1,34 @@
 """The command that classifies texts given to it."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from agnews_core.cli.options import MODEL_OPTIONS
+from agnews_core.cli.models import find_model, load_classifier
+from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
-from agnews_core.cli.models import find_adapter, load_classifier
 
 
 @click.command()
 @click.argument("texts", nargs=-1, metavar="TEXT...")
 @MODEL_OPTIONS
-def classify(
-    texts: tuple[str, ...],
-    run_name: str | None,
-    adapter: Path | None,
-    backbone: str | None,
-    runs_dir: Path | None,
-    as_json: bool,
-) -> None:
+@JSON_OPTION
+def classify(texts: tuple[str, ...], model: ModelOptions, as_json: bool) -> None:
     """Classify each TEXT, or each line of standard input where none is given."""
     lines = texts or _read_lines()
     if not all(text.strip() for text in lines) or not lines:
         raise ConfigError('There is no text to classify; give it in quotes: classify "Stocks rose on Monday".')
     with quiet_stdout(as_json) as out:
-        classifier = load_classifier(*find_adapter(run_name, adapter, runs_dir), backbone)
-        predictions = list(classifier.predict(lines))
+        predictions = load_classifier(find_model(model)).predict(lines)
     if as_json:
         print_json([prediction.to_json() for prediction in predictions], out)
         return
     for prediction in predictions:
         click.echo(f"{prediction.label_name:9} {max(prediction.probabilities):6.1%}  {prediction.text}")
+    n_cut = sum(prediction.cut_at is not None for prediction in predictions)
+    if n_cut:
+        click.echo(f"Only the beginning was read of {n_cut} of {len(predictions)} texts.", err=True)
 
 
 def _read_lines() -> tuple[str, ...]:

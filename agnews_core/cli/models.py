@@ -1,35 +1,43 @@
 """Which model a command uses."""
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from agnews_core.runs import Run, find_run, find_runs_dir
+from agnews_core.cli.options import ModelOptions
+from agnews_core.inference import catalogue
+from agnews_core.inference.catalogue import TrainedModel
+from agnews_core.models.adapters import read_adapter_info
+from agnews_core.runs import find_run, find_runs_dir
 
 if TYPE_CHECKING:
     from agnews_core.inference.classifier import Classifier
 
 
-def find_adapter(run_name: str | None, adapter: Path | None, runs_dir: Path | None) -> tuple[Path, Run | None]:
-    """Return the adapter that was named, else the newest finished run's, else the shipped one; and the run that made it."""
-    if adapter is not None:
-        return adapter, None
-    folder = find_runs_dir(runs_dir)
-    if run_name is not None:
-        run = find_run(folder, run_name)
-        return run.adapter_dir, run
-    from agnews_core.inference.catalogue import find_model
+def find_model(options: ModelOptions) -> TrainedModel:
+    """Return the model that was named, else the one to use by default.
 
-    model = find_model(folder)
-    return model.adapter_dir, model.run
+    Raises:
+        RunError: There is no such run, or it has no model yet.
+        CheckpointError: The folder is no adapter.
+    """
+    model = _find_named(options)
+    return replace(model, backbone=options.backbone or model.backbone)
 
 
-def load_classifier(adapter_dir: Path, run: Run | None, backbone: str | None) -> "Classifier":
-    """Load a model that `find_adapter` found, and print which one it is."""
+def _find_named(options: ModelOptions) -> TrainedModel:
+    if options.adapter is not None:
+        return TrainedModel("", options.adapter, options.adapter, read_adapter_info(options.adapter).backbone)
+    folder = find_runs_dir(options.runs_dir)
+    if options.run_name is not None:
+        return catalogue.read_run_model(find_run(folder, options.run_name))
+    return catalogue.find_model(folder)
+
+
+def load_classifier(model: TrainedModel) -> "Classifier":
+    """Load a model, and print which one it is."""
     from agnews_core.inference.classifier import Classifier
 
-    resolved = run.read_status().resolved if run else None
-    named = backbone or (resolved.backbone if resolved else None)
-    click.echo(f"Model: {adapter_dir}", err=True)
-    return Classifier.load(adapter_dir, backbone_name=named)
+    click.echo(f"Model: {model.adapter_dir}", err=True)
+    return Classifier.load(model.adapter_dir, backbone_name=model.backbone)

@@ -1,6 +1,8 @@
 """The options: a flag for each setting, made from the fields of `TrainConfig`, and those that several commands share."""
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,7 +12,9 @@ from pydantic.fields import FieldInfo
 from agnews_core.config import PRESETS, TrainConfig, read_settings
 
 
-def _with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return one decorator in place of several."""
+
     def add(function: Any) -> Any:
         for option in reversed(options):
             function = option(function)
@@ -72,7 +76,7 @@ def _tell_default(field: FieldInfo) -> str:
     return f" [default: {default:g}]" if isinstance(default, float) else f" [default: {default}]"
 
 
-CONFIG_OPTIONS = _with_options(
+CONFIG_OPTIONS = with_options(
     [
         click.option("--preset", help=f"Settings to start from: {', '.join(PRESETS)}. [default: seed]"),
         click.option(
@@ -90,17 +94,43 @@ JSON_OPTION = click.option(
 RUNS_DIR_OPTION = click.option(
     "--runs-dir", type=click.Path(path_type=Path), help="The folder of all runs. Default: AGNEWS_RUNS_DIR, else ./runs."
 )
-MODEL_OPTIONS = _with_options(
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model a command uses; see the options' help."""
+
+    run_name: str | None
+    adapter: Path | None
+    backbone: str | None
+    runs_dir: Path | None
+
+
+def collect(options_type: type[Any], name: str) -> Callable[[Any], Any]:
+    """Hand a command the options that are fields of a dataclass as one argument."""
+
+    def wrap(function: Any) -> Any:
+        @functools.wraps(function)
+        def with_collected(**values: Any) -> Any:
+            collected = options_type(**{field.name: values.pop(field.name) for field in fields(options_type)})
+            return function(**{name: collected}, **values)
+
+        return with_collected
+
+    return wrap
+
+
+MODEL_OPTIONS = with_options(
     [
+        collect(ModelOptions, "model"),
         click.option(
             "--run",
             "run_name",
-            help="The run whose model is used. Default: the newest finished run, else the shipped model.",
+            help="The run whose model is used. Default: the bundled model.",
         ),
         click.option("--adapter", type=click.Path(path_type=Path), help="An adapter folder to use instead of a run's."),
         click.option("--backbone", help="Where the adapter's backbone is now, if it has moved."),
         RUNS_DIR_OPTION,
-        JSON_OPTION,
     ]
 )
 

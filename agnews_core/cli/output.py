@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import click
@@ -22,6 +22,19 @@ def quiet_stdout(as_json: bool) -> Iterator[IO[str]]:
         return
     with contextlib.redirect_stdout(sys.stderr):
         yield out
+
+
+@contextlib.contextmanager
+def progress_bar(n_texts: int) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error; yield what to tell how many texts are done, and of how many."""
+    from tqdm import tqdm
+
+    with tqdm(total=n_texts, unit="text", file=sys.stderr) as bar:
+
+        def show(n_done: int, _: int) -> None:
+            bar.update(n_done - bar.n)
+
+        yield show
 
 
 def print_json(value: Any, out: IO[str]) -> None:

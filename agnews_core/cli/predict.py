@@ -1,22 +1,39 @@
 """The command that classifies a file of texts."""
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from agnews_core.cli.options import MODEL_OPTIONS
-from agnews_core.cli.output import print_json, quiet_stdout
+from agnews_core.cli.models import find_model, load_classifier
+from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, collect
+from agnews_core.cli.output import print_json, progress_bar, quiet_stdout
+from agnews_core.uploads import Upload, read_upload
 
-if TYPE_CHECKING:
-    pass
-from agnews_core.cli.models import find_adapter, load_classifier
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the file is read."""
+
+    column: str | None
+    split: str | None
+    empty_missing: bool
+
+
+@dataclass(frozen=True)
+class _Csv:
+    """Where the predictions go, and with which columns."""
+
+    output: Path
+    label_names: bool
+    probabilities: bool
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @MODEL_OPTIONS
+@collect(_Reading, "reading")
+@collect(_Csv, "csv")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -29,37 +46,28 @@ from agnews_core.cli.models import find_adapter, load_classifier
 @click.option("--empty-missing", is_flag=True, help="Read missing texts as empty ones instead of refusing the file.")
 @click.option("--label-names", is_flag=True, help="Add a column with the class's name.")
 @click.option("--probabilities", is_flag=True, help="Add a column with the probability of each class.")
-def predict(
-    file: Path,
-    run_name: str | None,
-    adapter: Path | None,
-    backbone: str | None,
-    runs_dir: Path | None,
-    as_json: bool,
-    output: Path,
-    column: str | None,
-    split: str | None,
-    empty_missing: bool,
-    label_names: bool,
-    probabilities: bool,
-) -> None:
+@JSON_OPTION
+def predict(file: Path, model: ModelOptions, reading: _Reading, csv: _Csv, as_json: bool) -> None:
     """Classify the texts in FILE (pickle, csv, tsv, jsonl, json, parquet, arrow, txt) and write a CSV of ID,Label."""
     with quiet_stdout(as_json) as out:
-        from agnews_core.uploads import read_upload
+        upload = _read(file, reading)
+        classifier = load_classifier(find_model(model))
+        from agnews_core.inference.tables import build_table, write_csv
 
-        upload = read_upload(file, column=column, split=split, missing="empty" if empty_missing else "refuse")
-        for note in upload.notes:
-            click.echo(note, err=True)
-        classifier = load_classifier(*find_adapter(run_name, adapter, runs_dir), backbone)
-        from tqdm import tqdm
-
-        from agnews_core.inference.predictions import write_predictions
-
-        rows = tqdm(classifier.predict(upload.texts), total=len(upload.texts), unit="text", file=sys.stderr)
-        n_rows = write_predictions(output, rows, label_names=label_names, probabilities=probabilities)
+        with progress_bar(len(upload.texts)) as show:
+            table = build_table(classifier.compute_probabilities(upload.texts, show))
+        write_csv(table, csv.output, label_names=csv.label_names, probabilities=csv.probabilities)
     if as_json:
-        print_json(
-            {"file": str(file), "kind": upload.kind, "column": upload.column, "n": n_rows, "output": str(output)}, out
-        )
+        counts = {"n": len(table), "output": str(csv.output)}
+        print_json({"file": str(file), "kind": upload.kind, "column": upload.column, **counts}, out)
     else:
-        click.echo(f"{n_rows:,} predictions in {output}")
+        click.echo(f"{len(table):,} predictions in {csv.output}")
+
+
+def _read(file: Path, reading: _Reading) -> Upload:
+    upload = read_upload(
+        file, column=reading.column, split=reading.split, missing="empty" if reading.empty_missing else "refuse"
+    )
+    for note in upload.notes:
+        click.echo(note, err=True)
+    return upload

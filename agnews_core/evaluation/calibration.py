@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from agnews_core.evaluation.report import ReliabilityBin
+from agnews_core.evaluation.report import N_BINS, ReliabilityBin
 
 MIN_TEMPERATURE = 0.25
 MAX_TEMPERATURE = 10.0
-N_BINS = 15  # of equal width, from 0 to 1
 
 
 def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -27,16 +26,6 @@ def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArra
     return result
 
 
-def undo_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Return the (n, 4) probabilities that there were before the logits were divided by a temperature.
-
-    >>> logits = np.array([[2.0, 0.0]], dtype=np.float32)
-    >>> bool(np.allclose(undo_temperature(apply_temperature(logits, 3.0), 3.0), apply_temperature(logits, 1.0)))
-    True
-    """
-    return apply_temperature(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)), 1 / temperature)
-
-
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599, section 4.2).
 
@@ -45,9 +34,11 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
     Args:
         logits: (n, k), of texts that the model was not trained on.
-        labels: (n,), 0 to k - 1.
+        labels: (n,), 0 to k - 1; of none, the temperature is 1.
     """
     n, k = logits.shape
+    if not n:
+        return 1.0
     targets = np.full((n, k), 1 / (n + k))
     targets[np.arange(n), labels] = (n + 1) / (n + k)
 
@@ -59,6 +50,20 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     return math.exp(minimize_scalar(compute_loss, bounds=bounds, method="bounded").x)
 
 
+def cross_fit(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return (n, k) probabilities that show how calibrated a model is on texts that its temperature was not fitted on.
+
+    The texts are halved at random, and each half takes the temperature that was fitted on the other one.
+    """
+    probabilities = np.empty_like(logits, dtype=np.float32)
+    order = np.random.default_rng(0).permutation(len(labels))
+    halves = order[::2], order[1::2]
+    for fitted_on, measured_on in (halves, halves[::-1]):
+        temperature = fit_temperature(logits[fitted_on], labels[fitted_on])
+        probabilities[measured_on] = apply_temperature(logits[measured_on], temperature)
+    return probabilities
+
+
 def compute_reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[ReliabilityBin]:
     """Sort texts by confidence into equal bins (Guo et al. 2017, figure 1); bins without a text are left out.
 
@@ -68,7 +73,9 @@ def compute_reliability(labels: NDArray[np.int64], probabilities: NDArray[np.flo
     """
     confidence = probabilities.max(-1)  # (n,)
     right = probabilities.argmax(-1) == labels  # (n,)
-    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bins = np.digitize(
+        confidence, np.arange(1, N_BINS) / N_BINS, right=True
+    )  # a confidence on an edge is in the lower bin
     return [
         ReliabilityBin(
             low=number / N_BINS,

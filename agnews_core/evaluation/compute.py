@@ -1,18 +1,20 @@
-"""How good a model is: Trainer's metrics through `evaluate`, and the report shown to people. It computes; it predicts nothing.
+"""How good a model is: the report shown to people. It computes; it predicts nothing."""
 
-The metrics are `evaluate.Metric`s of our own over scikit-learn, since `evaluate.load` downloads its scripts.
-"""
-
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from agnews_core.errors import DataError
-from agnews_core.evaluation.calibration import compute_calibration_error, compute_reliability
+from agnews_core.evaluation.calibration import (
+    apply_temperature,
+    compute_calibration_error,
+    compute_reliability,
+    cross_fit,
+)
 from agnews_core.evaluation.metrics import CLASSES, MacroScores
 from agnews_core.evaluation.report import ClassScores, EvaluationReport, Mistake
 from agnews_core.labels import LABELS
@@ -20,11 +22,15 @@ from agnews_core.libraries import read_versions
 from agnews_core.runs import now
 
 N_MISTAKES = 25
-Z_95 = 1.959963984540054
 
 
 def compute_report(
-    texts: Sequence[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32], **source: Any
+    texts: Sequence[str],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    *,
+    own_logits: NDArray[np.float32] | None = None,
+    **source: Any,
 ) -> EvaluationReport:
     """Compute the report.
 
@@ -32,8 +38,10 @@ def compute_report(
         texts: n texts.
         labels: (n,) true classes, 0-3.
         probabilities: (n, 4), rows sum to 1.
-        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`, `uncalibrated_error`: where the
-            texts and the model come from.
+        own_logits: (n, 4), where the texts are those that the model's temperature was fitted on: how calibrated it is, is then
+            measured by `cross_fit`.
+        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`: where the texts and the model come
+            from.
 
     Raises:
         DataError: There are no texts.
@@ -41,12 +49,15 @@ def compute_report(
     if not len(labels):
         raise DataError("There are no texts to evaluate on.")
     predicted = probabilities.argmax(-1)
-    accuracy = float(accuracy_score(labels, predicted))
-    low, high = compute_wilson_interval(accuracy, len(labels))
+    low, high = compute_interval(int((predicted == labels).sum()), len(labels))
     macro = MacroScores(keep_in_memory=True).compute(predictions=predicted, references=labels)
+    judged = probabilities
+    if own_logits is not None:
+        judged = cross_fit(own_logits, labels)
+        source["uncalibrated_error"] = compute_calibration_error(labels, apply_temperature(own_logits, 1.0))
     return EvaluationReport(
         n=len(labels),
-        accuracy=accuracy,
+        accuracy=float(accuracy_score(labels, predicted)),
         accuracy_low=low,
         accuracy_high=high,
         f1_macro=macro["f1"],
@@ -54,8 +65,9 @@ def compute_report(
         recall_macro=macro["recall"],
         per_class=_compute_class_scores(labels, predicted),
         confusion_matrix=confusion_matrix(labels, predicted, labels=CLASSES).tolist(),
-        expected_calibration_error=compute_calibration_error(labels, probabilities),
-        reliability=compute_reliability(labels, probabilities),
+        expected_calibration_error=compute_calibration_error(labels, judged),
+        reliability=compute_reliability(labels, judged),
+        is_cross_fitted=own_logits is not None,
         mistakes=_find_mistakes(texts, labels, probabilities),
         versions=read_versions(),
         created_at=now(),
@@ -63,17 +75,14 @@ def compute_report(
     )
 
 
-def compute_wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share of n trials (Wilson 1927).
+def compute_interval(n_right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share of n (Wilson 1927).
 
-    >>> [round(end, 3) for end in compute_wilson_interval(0.9, 100)]
+    >>> [round(end, 3) for end in compute_interval(90, 100)]
     [0.826, 0.945]
     """
-    z2 = Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # The interval holds the share itself, which rounding could put just outside where all or none are right.
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+    found = binomtest(n_right, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def _compute_class_scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[ClassScores]:

@@ -1,80 +1,112 @@
-"""The evaluation of a split as it is kept in a folder: the report, and beside it what the model said of every text.
+"""The evaluation of a split as it is kept in a folder.
 
-    predictions-<split>.parquet    a row for each text, and in the file's metadata the report made of these very rows
+    predictions-<split>.parquet    what the model said of every text, and in the metadata the report made of these very rows
     report.json                    the report alone, as people take it along; of the validation split
+    baseline-<split>.json          what a plain model reaches on the same texts
 
 It computes and predicts nothing.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
-from agnews_core.whole_files import replacing
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport
+from agnews_core.whole_files import read_regular, replacing, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agnews_core.evaluation.report import EvaluationReport
-
-Split = Literal["validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-REPORT = "report.json"
+MAX_REPORT_BYTES = 10_000_000
 _REPORT_KEY = b"agnews_report"
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A report, and the table of predictions it was made of (as `predictions.build_table` builds it) if that was kept."""
+    """A report, and the table of predictions it was made of (as `tables.build_table` builds it)."""
 
-    report: "EvaluationReport"
-    table: "pd.DataFrame | None" = None
+    report: EvaluationReport
+    table: "pd.DataFrame"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The report of a model and the baseline on the same texts; None where that was not computed."""
+
+    report: EvaluationReport
+    baseline: Baseline | None
 
 
 def write_evaluated(folder: Path, evaluated: Evaluated) -> None:
-    """Write the table with its report inside, whole or not at all; an `Evaluated` without a table is not written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if evaluated.table is None:
-        return
+    """Write the table with its report inside, whole or not at all."""
     table = pa.Table.from_pandas(evaluated.table, preserve_index=False)
     report = {_REPORT_KEY: evaluated.report.model_dump_json().encode()}
-    with replacing(_find_file(folder, evaluated.report.split)) as temporary:
+    with replacing(_find_table(folder, evaluated.report.split)) as temporary:
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **report}), temporary)
 
 
 def read_evaluated(folder: Path, split: str) -> Evaluated | None:
-    """Read what is kept of a split, or None where it has not been evaluated, or by a version that kept less."""
-    import pyarrow.parquet as pq
+    """Read what is kept of a split with its table, or None where there is no such table."""
+    report = _read_inner_report(folder, split)
+    return None if report is None else Evaluated(report, pq.read_table(_find_table(folder, split)).to_pandas())
 
-    from agnews_core.evaluation.report import EvaluationReport
 
+def read_report(folder: Path, split: str) -> EvaluationReport | None:
+    """Read the report of a split, or None where it has not been evaluated."""
+    return _read_inner_report(folder, split) or read_lone_report(folder, split)
+
+
+def read_lone_report(folder: Path, split: str) -> EvaluationReport | None:
+    """Read report.json, or None where there is none or it is of another split."""
     try:
-        table = pq.read_table(_find_file(folder, split))
-        report = EvaluationReport.model_validate_json((table.schema.metadata or {})[_REPORT_KEY])
-    except (OSError, KeyError, ValueError):  # not there, not parquet, or not a report
-        alone = read_report(folder, split)
-        return None if alone is None else Evaluated(alone)
-    return Evaluated(report, table.to_pandas())
+        report = EvaluationReport.model_validate_json(read_regular(folder / REPORT, at_most_bytes=MAX_REPORT_BYTES))
+    except (OSError, ValueError):  # not there, not text, or not a report
+        return None
+    return report if report.split == split else None
+
+
+def read_assessment(folder: Path, split: str) -> Assessment | None:
+    """Read the report and the baseline of a split, or None where it has not been evaluated."""
+    report = read_report(folder, split)
+    return None if report is None else Assessment(report, read_baseline(folder, split))
+
+
+def read_baseline(folder: Path, split: str) -> Baseline | None:
+    """Read the baseline that is kept, if one is."""
+    try:
+        return Baseline.model_validate_json(read_regular(_find_baseline(folder, split), at_most_bytes=MAX_REPORT_BYTES))
+    except (OSError, ValueError):  # not there, not text, or not what it should be
+        return None
+
+
+def write_baseline(folder: Path, split: str, baseline: Baseline) -> None:
+    """Keep a baseline beside the evaluation it belongs to."""
+    write_whole(_find_baseline(folder, split), baseline.model_dump_json(indent=2) + "\n")
 
 
 def forget_evaluated(folder: Path) -> None:
     """Remove what is kept of every split, since the model is going to be another one."""
-    for path in (folder / REPORT, *(_find_file(folder, split) for split in SPLITS)):
+    for path in (folder / REPORT, *(_find_table(folder, split) for split in SPLITS)):
         path.unlink(missing_ok=True)
 
 
-def _find_file(folder: Path, split: str) -> Path:
+def _find_table(folder: Path, split: str) -> Path:
     return folder / f"predictions-{split}.parquet"
 
 
-def read_report(folder: Path, split: str) -> "EvaluationReport | None":
-    """Read the report that stands alone, or None where there is none or it is of another split."""
-    from agnews_core.evaluation.report import EvaluationReport
+def _find_baseline(folder: Path, split: str) -> Path:
+    return folder / f"baseline-{split}.json"
 
+
+def _read_inner_report(folder: Path, split: str) -> EvaluationReport | None:
+    """Read the report in a table's metadata, without the table."""
+    path = _find_table(folder, split)
     try:
-        report = EvaluationReport.model_validate_json((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, not text, or not a report
-        return None
-    return report if report.split == split else None
+        if path.is_file():
+            return EvaluationReport.model_validate_json((pq.read_schema(path).metadata or {})[_REPORT_KEY])
+    except (OSError, KeyError, ValueError):  # not parquet, or no report; pyarrow's own errors are kinds of these
+        pass
+    return None

@@ -3,17 +3,16 @@
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-from agnews_core.evaluation.calibration import N_BINS
-from agnews_core.evaluation.report import Baseline
+from agnews_core.evaluation.report import Baseline, EvaluationReport
+from agnews_core.evaluation.sentences import (
+    describe_accuracy,
+    describe_baseline,
+    describe_calibration,
+    describe_origin,
+)
 from agnews_core.labels import LABELS
 
-if TYPE_CHECKING:
-    from agnews_core.evaluation.report import EvaluationReport
-
-CHANCE = 0.05
-SMALLEST_P = 0.001
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
@@ -25,19 +24,19 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } tr { borde
 """
 
 
-def build_json(report: "EvaluationReport", baseline: Baseline | None) -> str:
+def build_json(report: EvaluationReport, baseline: Baseline | None) -> str:
     """Build the report with the baseline inside it."""
     values = {**report.model_dump(), "baseline": baseline.model_dump() if baseline else None}
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
-def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: str) -> str:
+def build_html(report: EvaluationReport, baseline: Baseline | None, *, title: str) -> str:
     """Build the page. Texts are escaped: news is written by others."""
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{report.n:,} {escape(report.split)} texts from {escape(report.data_source)}; '
         f"{escape(report.created_at)}</p>",
-        f'<p><span class="number">{report.accuracy:.2%}</span> of the texts were given their class.</p>',
+        f'<p><span class="number">{report.accuracy:.2%}</span> of the texts were classified correctly.</p>',
         f"<p>{escape(describe_accuracy(report))} {escape(describe_baseline(report, baseline))}</p>",
         "<h2>Classes</h2>",
         _build_classes(report),
@@ -56,51 +55,7 @@ def build_html(report: "EvaluationReport", baseline: Baseline | None, *, title: 
     )
 
 
-def describe_accuracy(report: "EvaluationReport") -> str:
-    """Say how sure the accuracy is."""
-    return (
-        f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
-        "(95 % interval, Wilson)."
-    )
-
-
-def describe_baseline(report: "EvaluationReport", baseline: Baseline | None) -> str:
-    """Say what the plain model reaches on the same texts, and whether the difference is more than chance."""
-    if baseline is None:
-        return ""
-    some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
-    chance = "hardly chance" if baseline.p_value < CHANCE else "perhaps chance"
-    p_value = f"p = {baseline.p_value:.2g}" if baseline.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
-    return (
-        f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
-        f"the same rows: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
-        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. {baseline.n_only_model_right:,} texts only this "
-        f"model has right and {baseline.n_only_baseline_right:,} only the other: the difference is {chance} ({p_value}, "
-        "McNemar's exact test)."
-    )
-
-
-def describe_calibration(report: "EvaluationReport") -> str:
-    """Say how far the probabilities can be taken at their word."""
-    before = ""
-    if report.uncalibrated_error is not None:
-        before = (
-            f" Before its temperature ({report.temperature:.2f}) was fitted on these texts it was "
-            f"{report.uncalibrated_error:.1%}."
-        )
-    return (
-        f"On average the model's probability is {report.expected_calibration_error:.1%} away from how often it is right "
-        f"(expected calibration error, {N_BINS} bins).{before}"
-    )
-
-
-def describe_origin(report: "EvaluationReport") -> str:
-    """Name the backbone, the seed and the versions that decide the numbers."""
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"Backbone {report.backbone}, seed {report.seed}; {versions}."
-
-
-def _build_classes(report: "EvaluationReport") -> str:
+def _build_classes(report: EvaluationReport) -> str:
     rows = [
         (escape(row.label_name), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}")
         for row in report.per_class
@@ -108,7 +63,7 @@ def _build_classes(report: "EvaluationReport") -> str:
     return _build_table(("Class", "Precision", "Recall", "F1", "Texts"), rows)
 
 
-def _build_confusion(report: "EvaluationReport") -> str:
+def _build_confusion(report: EvaluationReport) -> str:
     rows = [
         (escape(LABELS[label]), *(f"{count:,}" for count in counts))
         for label, counts in enumerate(report.confusion_matrix)
@@ -116,7 +71,7 @@ def _build_confusion(report: "EvaluationReport") -> str:
     return _build_table(("True class", *map(escape, LABELS)), rows, diagonal=True)
 
 
-def _build_reliability(report: "EvaluationReport") -> str:
+def _build_reliability(report: EvaluationReport) -> str:
     rows = [
         (f"{it.low:.0%} to {it.high:.0%}", f"{it.n:,}", f"{it.confidence:.1%}", f"{it.accuracy:.1%}")
         for it in report.reliability
@@ -124,7 +79,7 @@ def _build_reliability(report: "EvaluationReport") -> str:
     return _build_table(("Probability of the class it gave", "Texts", "On average", "Right"), rows)
 
 
-def _build_mistakes(report: "EvaluationReport") -> str:
+def _build_mistakes(report: EvaluationReport) -> str:
     if not report.mistakes:
         return "<p>None.</p>" if report.accuracy == 1 else "<p>Their texts are not part of this report.</p>"
     rows = [

@@ -1,9 +1,14 @@
 """How good a model is, as it is kept and shown. A schema: it computes nothing and loads nothing heavy."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+Split = Literal["validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+N_BINS = 15  # of confidence, of equal width from 0 to 1
+REPORT = "report.json"  # the evaluation on the validation split, as a folder keeps it and people take it along
 
 
 class ClassScores(BaseModel):
@@ -46,10 +51,11 @@ class EvaluationReport(BaseModel):
         confusion_matrix: 4 rows (true class) of 4 counts (predicted class).
         expected_calibration_error: Mean distance of confidence from accuracy over 15 bins of equal width, 0-1.
         reliability: How often the model was right by how sure it was; bins without a text are left out.
+        is_cross_fitted: Whether the two above were measured with temperatures that were fitted on the other half of the texts.
         mistakes: The most confident ones, most confident first.
         temperature: What the model's logits were divided by.
-        uncalibrated_error: The calibration error without that division, where it is known. Where the temperature was fitted on
-            these same texts (the validation split), `expected_calibration_error` is a little better than on others.
+        uncalibrated_error: The calibration error without that division, where these are the validation texts of the model's own
+            run, on which its temperature was fitted and its best checkpoint chosen.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +72,7 @@ class EvaluationReport(BaseModel):
     confusion_matrix: list[list[int]]
     expected_calibration_error: float
     reliability: list[ReliabilityBin] = []
+    is_cross_fitted: bool = False
     mistakes: list[Mistake]
     split: str
     data_source: str
@@ -76,6 +83,11 @@ class EvaluationReport(BaseModel):
     uncalibrated_error: float | None = None
     versions: dict[str, str]
     created_at: str
+
+    @property
+    def is_of_chosen_on(self) -> bool:
+        """Whether the model's checkpoint and temperature were chosen on these very texts."""
+        return self.uncalibrated_error is not None
 
 
 class Baseline(BaseModel):

@@ -1,92 +1,54 @@
-"""How good a model is, as a person looks at it: its evaluation on a split and the baseline beside it, found or made."""
+"""How good a model is on labelled texts: its evaluation, and the baseline beside it, found where they are kept or made."""
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-from tqdm import tqdm
+from numpy.typing import NDArray
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError, RunError
-from agnews_core.evaluation.baseline import load_baseline, read_baseline
-from agnews_core.evaluation.calibration import compute_calibration_error, undo_temperature
+from agnews_core.evaluation.baseline import load_baseline
+from agnews_core.evaluation.calibration import apply_temperature, fit_temperature
 from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.files import Evaluated, read_evaluated, write_evaluated
-from agnews_core.evaluation.report import Baseline
-from agnews_core.inference.catalogue import ClassifierCache, TrainedModel
-from agnews_core.inference.classifier import Classifier, predict_table
-from agnews_core.inference.predictions import Progress, read_probabilities
-from agnews_core.news.splits import load_news
+from agnews_core.evaluation.files import Assessment, Evaluated, read_evaluated, write_evaluated
+from agnews_core.evaluation.report import Split
+from agnews_core.inference.catalogue import ClassifierCache, TrainedModel, identify
+from agnews_core.inference.classifier import Classifier
+from agnews_core.inference.predictions import Progress
+from agnews_core.inference.tables import build_table
+from agnews_core.news.counts import DataCounts
+from agnews_core.news.splits import load_news, take
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """An evaluation and the baseline on the same rows; None where that was not computed."""
+class LabelledTexts:
+    """Texts to measure a model on, and where they come from.
 
-    evaluated: Evaluated
-    baseline: Baseline | None
-
-
-def read_assessment(model: TrainedModel, split: str) -> Assessment | None:
-    """Return what is kept of a model on a split, or None where it has not been evaluated there."""
-    evaluated = read_evaluated(model.folder, split)
-    return None if evaluated is None else Assessment(evaluated, read_baseline(model.folder, split))
-
-
-def load_assessment(
-    model: TrainedModel, split: str, classifiers: ClassifierCache, on_progress: Progress | None = None
-) -> Assessment:
-    """Return a model's assessment with all its parts, computing what is not kept, and keep that in the run's directory.
-
-    What is kept is of the model as it is: a run that is resumed forgets its evaluations.
-
-    Raises:
-        RunError: The model belongs to no run.
-        DataError: The run's news is no longer there, or has no such split.
-        CheckpointError: The model cannot be loaded.
+    Attributes:
+        labels: (n,) their true classes, 0-3.
+        counts: The news they are of.
+        seed: What split it.
+        is_own: Whether they are validation texts of the model's own run, on which its best checkpoint was chosen and its
+            temperature fitted.
     """
-    if model.run is None:
-        raise RunError(
-            "A shipped model is not evaluated here, since its training texts are not known; see its own report."
-        )
-    config = model.run.read_resolved_config()
-    evaluated = read_evaluated(model.folder, split)
-    if evaluated is None or evaluated.table is None:
-        from agnews_core.inference.assess import evaluate_split
 
-        evaluated = evaluate_split(classifiers.load(model), config, split=split, is_own=True, on_progress=on_progress)
-        write_evaluated(model.folder, evaluated)
-    assert evaluated.table is not None  # evaluate_split always makes it
-    return Assessment(evaluated, load_baseline(model.folder, split, evaluated.table, config))
+    texts: list[str]
+    labels: NDArray[np.int64]
+    split: Split
+    counts: DataCounts
+    seed: int
+    is_own: bool = False
+
+    def select(self, rows: NDArray[np.intp]) -> Self:
+        """Return some of the texts."""
+        return replace(self, texts=[self.texts[row] for row in rows], labels=self.labels[rows])
 
 
-def evaluate(classifier: Classifier, config: TrainConfig, *, split: str, is_own: bool = False) -> Evaluated:
-    """Report how good a model is on a split, with a progress bar on standard error; otherwise as `evaluate_split`."""
-    with tqdm(unit="text", file=sys.stderr) as bar:
+def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_most: int | None = None) -> LabelledTexts:
+    """Load a split of the news that `config` names, all of it, or a sample that keeps the classes' shares.
 
-        def show(n_done: int, n_total: int) -> None:
-            bar.total = n_total
-            bar.update(n_done - bar.n)
-
-        return evaluate_split(classifier, config, split=split, is_own=is_own, on_progress=show)
-
-
-def evaluate_split(
-    classifier: Classifier,
-    config: TrainConfig,
-    *,
-    split: str,
-    is_own: bool = False,
-    on_progress: Progress | None = None,
-) -> Evaluated:
-    """Classify a split of the news that `config` names and report how good the model is on it.
-
-    Args:
-        classifier: The model.
-        config: Its `data`, `seed` and `max_eval_samples` say which texts; those of the model's own run give its own split.
-        split: "validation" or "test".
-        is_own: Whether the texts are those of the model's own run, on whose validation split its temperature was fitted.
-        on_progress: Told how many texts are done, and how many there are.
+    Of the validation split, `config.max_eval_samples` leaves as many as the run itself was validated on.
 
     Raises:
         DataError: The news cannot be had or has no test file.
@@ -97,24 +59,70 @@ def evaluate_split(
         raise DataError(
             f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
         )
-    if config.max_eval_samples is not None and config.max_eval_samples < len(rows):
-        rows = rows.shuffle(seed=config.seed).select(range(config.max_eval_samples))
-    texts, labels = list(rows["text"]), np.asarray(rows["label"])
-    table = predict_table(classifier, texts, on_progress).assign(label=labels)
-    probabilities, temperature = read_probabilities(table), classifier.info.temperature
-    uncalibrated_error = None
-    if is_own and split == "validation":
-        uncalibrated_error = compute_calibration_error(labels, undo_temperature(probabilities, temperature))
-    report = compute_report(
-        texts,
-        labels,
-        probabilities,
-        split=split,
-        data_source=news.counts.source,
-        data_counts=news.counts.model_dump(),
-        backbone=classifier.info.backbone,
-        seed=config.seed,
-        temperature=temperature,
-        uncalibrated_error=uncalibrated_error,
+    frame = take(rows.to_pandas(), at_most, config.seed)
+    return LabelledTexts(
+        list(frame["text"]),
+        frame["label"].to_numpy(),
+        split,
+        news.counts,
+        config.seed,
+        is_own and split == "validation",
     )
-    return Evaluated(report, table)
+
+
+def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
+    """Evaluate a classifier as it is."""
+    logits = classifier.compute_logits(texts.texts, on_progress)
+    return _assess_logits(texts, logits, backbone=classifier.info.backbone, temperature=classifier.temperature)
+
+
+def calibrate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
+    """Fit a classifier's temperature on texts, and evaluate it with that one, which the report then has."""
+    logits = classifier.compute_logits(texts.texts, on_progress)
+    temperature = fit_temperature(logits, texts.labels)
+    return _assess_logits(texts, logits, backbone=classifier.info.backbone, temperature=temperature)
+
+
+def load_assessment(
+    model: TrainedModel, split: Split, classifiers: ClassifierCache, on_progress: Progress | None = None
+) -> Assessment:
+    """Return a model's assessment with all its parts, computing what is not kept, and keep that in the run's directory.
+
+    What is kept is of the model as it is: a run that is resumed forgets its evaluations.
+
+    Raises:
+        RunError: The model belongs to no run, or became another one meanwhile.
+        DataError: The run's news is no longer there, or has no such split.
+        CheckpointError: The model cannot be loaded.
+    """
+    if model.run is None:
+        raise RunError(
+            "A bundled model is not evaluated here, since its training texts are not known; see its own report."
+        )
+    config, identity = model.run.read_resolved_config(), identify(model)
+    evaluated = read_evaluated(model.folder, split)
+    if evaluated is None:
+        evaluated = evaluate(classifiers.load(model), load_texts(config, split=split, is_own=True), on_progress)
+        if identify(model) != identity:
+            raise RunError(f"The run {model.run.name} was trained on meanwhile; evaluate it again when it has ended.")
+        write_evaluated(model.folder, evaluated)
+    return Assessment(evaluated.report, load_baseline(model.folder, split, evaluated.table, config))
+
+
+def _assess_logits(
+    texts: LabelledTexts, logits: NDArray[np.float32], *, backbone: str, temperature: float
+) -> Evaluated:
+    probabilities = apply_temperature(logits, temperature)
+    report = compute_report(
+        texts.texts,
+        texts.labels,
+        probabilities,
+        own_logits=logits if texts.is_own else None,
+        split=texts.split,
+        data_source=texts.counts.source,
+        data_counts=texts.counts.model_dump(),
+        backbone=backbone,
+        seed=texts.seed,
+        temperature=temperature,
+    )
+    return Evaluated(report, build_table(probabilities, texts=texts.texts, labels=texts.labels))

@@ -1,13 +1,18 @@
-"""Which words of a text decided its class, by leaving each out in turn. It knows the classifier only by its logits."""
+"""Which words of a text decided its class, by leaving each out in turn.
+
+It knows the classifier only by its logits.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+
+from agnews_core.inference.predictions import Prediction
 
 METHOD = (
     "Each word is left out in turn, and the change in the log-odds of the class is its weight: representation erasure "
@@ -19,11 +24,12 @@ _WORD = re.compile(r"[^\W_]+(?:['’.,-][^\W_]+)*")
 class LogitModel(Protocol):
     """What `explain` needs of a classifier."""
 
-    def compute_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, 4) calibrated logits of n texts."""
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
 
-    def find_read_end(self, text: str) -> int:
-        """Return how many characters of a text are read before it is cut off."""
+    def compute_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, 4) logits of n texts."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +76,25 @@ class Attribution:
         return sorted(words, key=lambda word: -abs(word.weight or 0.0))[:at_most]
 
 
-def explain(model: LogitModel, text: str) -> Attribution:
-    """Weigh every word that the model reads by what leaving it out does to the class it was given.
+def explain(model: LogitModel, prediction: Prediction) -> Attribution:
+    """Weigh every word that the model read by what leaving it out does to the class it was given.
 
     As many texts go through the model as there are words, in one go. A word that stands twice is left out once at a time, so
     that neither weighs much where the other one says the same.
 
     Args:
-        model: An `inference.Classifier`.
-        text: The text, of which at most the model's `max_length` tokens are read.
+        model: The `Classifier` that predicted.
+        prediction: Its own.
     """
-    end = model.find_read_end(text)
+    text, end = prediction.text, prediction.cut_at or len(prediction.text)
     spans = [match.span() for match in _WORD.finditer(text) if match.end() <= end]
-    logits = model.compute_logits([text, *(text[:start] + text[stop:] for start, stop in spans)])  # (1 + n_words, 4)
-    label = int(logits[0].argmax())
-    log_odds = compute_log_odds(logits, label)
-    return Attribution(label, _cut(text, spans, (log_odds[0] - log_odds[1:]).tolist()))
+    without = model.compute_logits([text[:start] + text[stop:] for start, stop in spans])  # (n_words, 4)
+    logits = np.vstack([prediction.logits, without]) / model.temperature
+    log_odds = compute_log_odds(logits, prediction.label)
+    return Attribution(prediction.label, _cut(text, spans, (log_odds[0] - log_odds[1:]).tolist()))
 
 
-def compute_log_odds(logits: NDArray[np.float32], label: int) -> NDArray[np.float64]:
+def compute_log_odds(logits: NDArray[np.floating[Any]], label: int) -> NDArray[np.float64]:
     """Return log(p / (1 - p)) of one class, for each row of (n, k) logits, exact also where p rounds to 1.
 
     >>> compute_log_odds(np.array([[40.0, 0.0, 0.0]]), 0).round(3).tolist()

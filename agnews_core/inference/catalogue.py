@@ -1,18 +1,18 @@
-"""Which trained models there are (those of runs, those shipped with the program), and a few of them kept in memory.
+"""Which trained models there are (the bundled one, those of runs), and a few of them kept in memory.
 
 It imports no torch until a model is loaded.
 """
 
-import json
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from agnews_core.errors import AgNewsError, RunError
-from agnews_core.evaluation.files import REPORT
+from agnews_core.errors import CheckpointError, RunError
+from agnews_core.evaluation.files import read_lone_report
 from agnews_core.libraries import import_libraries
 from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.models.backbones import BUNDLED_BACKBONE
@@ -21,9 +21,10 @@ from agnews_core.runs import Run, list_runs
 if TYPE_CHECKING:
     from agnews_core.inference.classifier import Classifier
 
+Source = TypeVar("Source", Run, Path)
 logger = logging.getLogger(__name__)
 
-SHIPPED_DIR = Path(__file__).parents[2] / "assets" / "adapters"
+BUNDLED_DIR = Path(__file__).parents[2] / "assets" / "adapters"
 NO_MODEL = (
     "There is no trained model yet; start a training (the preset quick takes a few minutes on two cores), and the model is "
     "here when it has finished."
@@ -35,13 +36,13 @@ class TrainedModel:
     """A model that can be loaded.
 
     Attributes:
-        key: "run/NAME" or "shipped/NAME"; what a page or an address keeps.
-        folder: Where its report is: the run's directory, or the shipped adapter's own.
+        key: "run/NAME" or "bundled/NAME"; what a page or an address keeps.
+        folder: Where its report is: the run's directory, or the bundled adapter's own.
         adapter_dir: The adapter.
         backbone: The backbone's name, as it can be found on this machine.
         accuracy: On the validation split, where it is known, 0-1.
         n_validation: How many texts that accuracy is of; a share of few texts is worth less than it looks.
-        run: The run that made it; None for a shipped one.
+        run: The run that made it; None for a bundled one.
         is_whole: False for a run that was stopped before its end.
     """
 
@@ -55,37 +56,37 @@ class TrainedModel:
     is_whole: bool = True
 
     @property
-    def is_shipped(self) -> bool:
+    def is_bundled(self) -> bool:
         """Whether it came with the program, so that its texts are not known here."""
         return self.run is None
 
     @property
     def title(self) -> str:
-        """The model in one line, with its validation accuracy and of how many texts that is, fit to show a person."""
-        name = f"Run {self.run.name}" if self.run else "Shipped model"
+        """The model in one line, with its validation accuracy and of how many texts that is."""
+        name = f"Run {self.run.name}" if self.run else "Bundled model"
         accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%}"
         accuracy += f" of {self.n_validation:,}" if accuracy and self.n_validation else ""
         return f"{name} ({Path(self.backbone).name}{accuracy}{'' if self.is_whole else ', stopped early'})"
 
 
-def list_models(runs_dir: Path, *, shipped_dir: Path = SHIPPED_DIR) -> list[TrainedModel]:
+def list_models(runs_dir: Path, *, bundled_dir: Path = BUNDLED_DIR) -> list[TrainedModel]:
     """Return all trained models, the one to use by default first.
 
-    That is the newest finished run's; then come the shipped ones, then what was kept of stopped runs.
+    That is a bundled one, until a person chooses: a run is not better for being newer. Then come the models of finished runs,
+    newest first, then what was kept of the others.
     """
-    of_runs = [model for run in list_runs(runs_dir) if (model := _read_run(run)) is not None]
-    finished = [model for model in of_runs if model.is_whole]
-    stopped = [model for model in of_runs if not model.is_whole]
-    return [*finished[:1], *_list_shipped(shipped_dir), *finished[1:], *stopped]
+    of_runs = [model for run in list_runs(runs_dir) if (model := _leave_out_damaged(read_run_model, run))]
+    of_runs.sort(key=lambda model: not model.is_whole)
+    return [*_list_bundled(bundled_dir), *of_runs]
 
 
-def find_model(runs_dir: Path, key: str | None = None, *, shipped_dir: Path = SHIPPED_DIR) -> TrainedModel:
+def find_model(runs_dir: Path, key: str | None = None, *, bundled_dir: Path = BUNDLED_DIR) -> TrainedModel:
     """Return a model by its key, or the one to use by default.
 
     Raises:
         RunError: There is no such model, or none at all.
     """
-    models = list_models(runs_dir, shipped_dir=shipped_dir)
+    models = list_models(runs_dir, bundled_dir=bundled_dir)
     if not models:
         raise RunError(NO_MODEL)
     if not key:
@@ -96,15 +97,23 @@ def find_model(runs_dir: Path, key: str | None = None, *, shipped_dir: Path = SH
     raise RunError(f"The model {key} is no longer there; choose another one.")
 
 
-def _read_run(run: Run) -> TrainedModel | None:
-    if not run.has_model():
-        return None
+def read_run_model(run: Run) -> TrainedModel:
+    """Return a run's model.
+
+    Raises:
+        RunError: It has none that can be used, or the run is gone.
+    """
     status = run.read_status()
+    if not run.has_model():
+        raise RunError(
+            f"The run {run.name} has no model to use: it is {status.state}; name another one, or leave --run out for the "
+            "bundled model."
+        )
     return TrainedModel(
         key=f"run/{run.name}",
         folder=run.path,
         adapter_dir=run.adapter_dir,
-        backbone=status.resolved.backbone if status.resolved else "auto",
+        backbone=status.resolved.backbone if status.resolved else read_adapter_info(run.adapter_dir).backbone,
         accuracy=status.result.eval_accuracy if status.result else None,
         n_validation=status.data.n_validation if status.data else None,
         run=run,
@@ -112,28 +121,28 @@ def _read_run(run: Run) -> TrainedModel | None:
     )
 
 
-def _list_shipped(shipped_dir: Path) -> list[TrainedModel]:
-    """Return the shipped models, first the one whose backbone is bundled, so that it needs no network."""
-    models = [model for path in shipped_dir.glob(f"*/{ADAPTER_INFO}") if (model := _read_shipped(path.parent))]
+def _list_bundled(bundled_dir: Path) -> list[TrainedModel]:
+    """Return the bundled models, first the one whose backbone is bundled too, so that it needs no network."""
+    folders = (path.parent for path in bundled_dir.glob(f"*/{ADAPTER_INFO}"))
+    models = [model for folder in folders if (model := _leave_out_damaged(_read_bundled, folder))]
     return sorted(models, key=lambda model: (Path(model.backbone).name != BUNDLED_BACKBONE, model.key))
 
 
-def _read_shipped(folder: Path) -> TrainedModel | None:
-    try:
-        backbone = read_adapter_info(folder).backbone
-    except AgNewsError as error:  # one damaged folder must not hide the other models
-        logger.warning("A shipped model is left out: %s", error)
-        return None
-    return TrainedModel(f"shipped/{folder.name}", folder, folder, backbone, *_read_accuracy(folder / REPORT))
+def _read_bundled(folder: Path) -> TrainedModel:
+    report = read_lone_report(folder, "validation")
+    known = (report.accuracy, report.n) if report else (None, None)
+    return TrainedModel(f"bundled/{folder.name}", folder, folder, read_adapter_info(folder).backbone, *known)
 
 
-def _read_accuracy(report: Path) -> tuple[float | None, int | None]:
-    # Two numbers are wanted here; the report's own class would import what computes them.
+def _leave_out_damaged(read: Callable[[Source], TrainedModel], source: Source) -> TrainedModel | None:
+    """Read a model, or return None: one that is damaged, or deleted at this moment, must not hide the others."""
     try:
-        values = json.loads(report.read_text(encoding="utf-8"))
-        return (float(values["accuracy"]), int(values["n"])) if values["split"] == "validation" else (None, None)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, None
+        return read(source)
+    except CheckpointError as error:
+        logger.warning("A model is left out: %s", error)
+    except RunError:  # a run without a model is nothing odd
+        pass
+    return None
 
 
 class ClassifierCache:
@@ -154,7 +163,7 @@ class ClassifierCache:
         Raises:
             CheckpointError: The adapter cannot be read, or its backbone cannot be had.
         """
-        key = _identify(model)
+        key = identify(model)
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
         with loading:
@@ -163,7 +172,7 @@ class ClassifierCache:
     def has(self, model: TrainedModel) -> bool:
         """Tell whether a model is in memory."""
         with self._lock:
-            return _identify(model) in self._loaded
+            return identify(model) in self._loaded
 
     def _find(self, key: tuple[str, int]) -> "Classifier | None":
         with self._lock:
@@ -184,8 +193,12 @@ class ClassifierCache:
         return classifier
 
 
-def _identify(model: TrainedModel) -> tuple[str, int]:
-    """Tell a model from another that later took its folder's name."""
+def identify(model: TrainedModel) -> tuple[str, int]:
+    """Return what tells a model from another that later took its folder's name.
+
+    Raises:
+        RunError: The model is gone.
+    """
     try:
         return str(model.adapter_dir.resolve()), (model.adapter_dir / ADAPTER_INFO).stat().st_mtime_ns
     except OSError as error:

@@ -1,32 +1,30 @@
 """Texts -> classes and probabilities, fast. It takes lists of str and opens no user's file."""
 
-import itertools
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
 from agnews_core.characters import mend
 from agnews_core.devices import choose_device
 from agnews_core.evaluation.calibration import apply_temperature
-from agnews_core.inference.predictions import Prediction, Progress, build_table
+from agnews_core.inference.predictions import Prediction, Progress
 from agnews_core.labels import LABELS
 from agnews_core.models.adapters import AdapterInfo
 from agnews_core.models.backbones import load_tokenizer
 from agnews_core.models.weights import LoadedModel, load_model
 from agnews_core.news.tokens import encode
 
-SLICE_TEXTS = 512  # between two reports of progress; a second or two of work
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
+BATCH_TOKENS = 2048  # tokens, padding included, that go through the model at once
 SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
 N_THREADS = torch.get_num_threads()
-BATCH_TOKENS = 8192  # tokens, padding included, that go through the model at once
 
 
 class Classifier:
@@ -41,40 +39,59 @@ class Classifier:
 
     @classmethod
     def load(cls, adapter_dir: Path, *, backbone_name: str | None = None) -> Self:
-        """Load an adapter as `adapters.load_model` does, with its errors."""
+        """Load an adapter as `weights.load_model` does, with its errors."""
         return cls(load_model(adapter_dir, backbone_name=backbone_name))
 
-    def predict(self, texts: Iterable[str]) -> Iterator[Prediction]:
-        """Classify texts, in their order, holding one chunk of them in memory at a time."""
-        rest = iter(texts)
-        while chunk := tuple(itertools.islice(rest, CHUNK_TEXTS)):
-            probabilities = self.compute_probabilities(chunk)
-            for text, row in zip(chunk, probabilities, strict=True):
-                yield Prediction(text, int(row.argmax()), tuple(row.tolist()))
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before they become probabilities."""
+        return self.info.temperature
 
-    def compute_probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, 4) probabilities, rows in the order of the texts; for any number of texts use `predict`."""
-        return apply_temperature(self.compute_logits(texts), 1.0)
+    def iterate(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield the rows of a batch, as indices into the texts, with their (n_batch, 4) logits, until all had their turn.
 
-    def compute_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, 4) logits, already divided by the model's temperature, rows in the order of the texts."""
-        ids = self._encode(texts)
-        logits = np.empty((len(texts), len(LABELS)), dtype=np.float32)
-        for rows in _batch_by_length([len(text_ids) for text_ids in ids]):
-            logits[rows] = self._compute_batch([ids[row] for row in rows])
-        return logits / np.float32(self.info.temperature)
+        Texts of like length go together, so that rows come in order of length within a chunk. The logits are the model's own:
+        `calibration.apply_temperature` makes probabilities of them.
+        """
+        for start in range(0, len(texts), CHUNK_TEXTS):
+            for rows, logits in self._iterate_encoded(self._encode(texts[start : start + CHUNK_TEXTS])):
+                yield start + rows, logits
 
-    def find_read_end(self, text: str) -> int:
-        """Return how many characters of a text are read before it is cut off."""
+    def compute_logits(self, texts: Sequence[str], on_progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return the (n, 4) logits of n texts, in their order."""
+        logits, n_done = np.empty((len(texts), len(LABELS)), dtype=np.float32), 0
+        for rows, batch in self.iterate(texts):
+            logits[rows] = batch
+            n_done += len(rows)
+            if on_progress is not None:
+                on_progress(n_done, len(texts))
+        return logits
+
+    def compute_probabilities(self, texts: Sequence[str], on_progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return the (n, 4) probabilities of n texts, in their order."""
+        return apply_temperature(self.compute_logits(texts, on_progress), self.temperature)
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Classify a few texts, each with its logits and where it was cut; for very many use `compute_probabilities`."""
+        encoded, logits = self._encode(texts), np.empty((len(texts), len(LABELS)), dtype=np.float32)
+        for rows, batch in self._iterate_encoded(encoded):
+            logits[rows] = batch
+        shares = apply_temperature(logits, self.temperature)
+        return [
+            Prediction(text, int(row.argmax()), tuple(row.tolist()), tuple(raw.tolist()), _find_cut(encoding))
+            for text, row, raw, encoding in zip(texts, shares, logits, encoded, strict=True)
+        ]
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
+        if not texts:
+            return []
         with self._tokenizer_lock:
-            encoded = self._tokenizer(
-                mend(text), truncation=True, max_length=self.info.max_length, return_offsets_mapping=True
-            )
-        return max((int(end) for _, end in encoded["offset_mapping"]), default=0)
+            found: list[Encoding] = encode(texts, self._tokenizer, max_length=self.info.max_length).encodings
+        return found
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        with self._tokenizer_lock:
-            return encode(texts, self._tokenizer, max_length=self.info.max_length)["input_ids"]
+    def _iterate_encoded(self, encoded: list[Encoding]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        for rows in _batch_by_length([len(encoding.ids) for encoding in encoded]):
+            yield np.array(rows, dtype=np.intp), self._compute_batch([encoded[row].ids for row in rows])
 
     @torch.inference_mode()
     def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
@@ -85,6 +102,11 @@ class Classifier:
             ).logits  # (n_batch, 4)
         result: NDArray[np.float32] = logits.float().cpu().numpy()
         return result
+
+
+def _find_cut(encoding: Encoding) -> int | None:
+    """Return the character from which on a text was not read, or None where all of it was."""
+    return max((end for _, end in encoding.offsets), default=0) if encoding.overflowing else None
 
 
 @contextmanager
@@ -111,20 +133,3 @@ def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-def predict_slices(classifier: Classifier, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
-    """Give the (n_slice, 4) probabilities of a slice of texts at a time, so that one may tell how far it is, or leave off."""
-    for start in range(0, len(texts), SLICE_TEXTS):
-        yield classifier.compute_probabilities(texts[start : start + SLICE_TEXTS])
-
-
-def predict_table(classifier: Classifier, texts: Sequence[str], on_progress: Progress | None = None) -> pd.DataFrame:
-    """Classify texts, telling after each slice of them how far it is."""
-    slices, n_done = [np.empty((0, len(LABELS)), dtype=np.float32)], 0
-    for probabilities in predict_slices(classifier, texts):
-        slices.append(probabilities)
-        n_done += len(probabilities)
-        if on_progress is not None:
-            on_progress(n_done, len(texts))
-    return build_table(texts, np.concatenate(slices))

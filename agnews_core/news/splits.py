@@ -100,10 +100,10 @@ def _split(rows: pd.DataFrame, config: TrainConfig) -> tuple[pd.DataFrame, pd.Da
             f"{len(rows)} usable texts cannot be split into training and validation; each of the classes present needs at "
             f"least 2 texts, and all together at least {least}."
         ) from error
-    return _take(train, config.max_train_samples, config.seed), _take(validation, config.max_eval_samples, config.seed)
+    return take(train, config.max_train_samples, config.seed), take(validation, config.max_eval_samples, config.seed)
 
 
-def _take(rows: pd.DataFrame, at_most: int | None, seed: int) -> pd.DataFrame:
+def take(rows: pd.DataFrame, at_most: int | None, seed: int) -> pd.DataFrame:
     """Take a seeded sample that keeps the classes' shares as far as its size allows."""
     if at_most is None or at_most >= len(rows):
         return rows

@@ -22,9 +22,10 @@ def tokenize(dataset: "Dataset", tokenizer: Any, *, max_length: int) -> "Dataset
     return Dataset.from_dict({**encoded, "labels": list(dataset["label"]), "length": lengths})
 
 
-def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
-    """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long."""
-    encoded = tokenizer(
-        [mend(text) for text in texts], truncation=True, max_length=max_length, return_token_type_ids=False
-    )
-    return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
+def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> Any:
+    """Return `input_ids` and `attention_mask` of each text, without padding, at most `max_length` tokens long.
+
+    It is a fast tokenizer's transformers.BatchEncoding, whose `encodings` tell what was cut.
+    """
+    mended = [mend(text) for text in texts]
+    return tokenizer(mended, truncation=True, max_length=max_length, return_token_type_ids=False)

@@ -14,13 +14,12 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
-from agnews_core.evaluation.baseline import read_baseline, write_baseline
-from agnews_core.evaluation.files import REPORT, read_evaluated
-from agnews_core.evaluation.report import Baseline
+from agnews_core.evaluation.files import read_baseline, read_report, write_baseline
+from agnews_core.evaluation.report import REPORT, Baseline, EvaluationReport
 from agnews_core.jobs.visitors import Visitor, check_owner
 from agnews_core.models.adapters import (
     ADAPTER_CONFIG,
@@ -34,9 +33,6 @@ from agnews_core.publishing.card import describe_model
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.runs import Run, RunStatus
 from agnews_core.whole_files import write_whole
-
-if TYPE_CHECKING:
-    from agnews_core.evaluation.report import EvaluationReport
 
 SPLIT = "validation"
 CARD = "README.md"
@@ -52,7 +48,7 @@ class _Model:
     info: AdapterInfo
     config: TrainConfig
     versions: dict[str, str]
-    report: "EvaluationReport | None"
+    report: EvaluationReport | None
     baseline: Baseline | None
 
 
@@ -132,19 +128,19 @@ def _read_model(run: Run) -> _Model:
         backbone = base_model = Path(status.resolved.backbone).name or backbone
     if status.resolved and status.resolved.is_news_folder:
         news = "auto"
-    evaluated = read_evaluated(run.path, SPLIT)
+    report = read_report(run.path, SPLIT)
     return _Model(
         weights=run.adapter_dir / ADAPTER_WEIGHTS,
         peft_config={**peft_config, "base_model_name_or_path": base_model},
         info=info.model_copy(update={"backbone": backbone}),
         config=config.model_copy(update={"backbone": backbone, "data": news}),
         versions=status.versions,
-        report=_make_shareable(evaluated.report, status, backbone) if evaluated else None,
+        report=_make_shareable(report, status, backbone) if report else None,
         baseline=read_baseline(run.path, SPLIT),
     )
 
 
-def _make_shareable(report: "EvaluationReport", status: RunStatus, backbone: str) -> "EvaluationReport":
+def _make_shareable(report: EvaluationReport, status: RunStatus, backbone: str) -> EvaluationReport:
     """Return a report without the texts, which are not ours to pass on, and without names of this machine's folders."""
     source = report.data_source
     if status.resolved and status.resolved.is_news_folder:

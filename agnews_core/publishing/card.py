@@ -3,8 +3,8 @@
 from huggingface_hub import EvalResult
 
 from agnews_core.config import TrainConfig
-from agnews_core.evaluation.files import REPORT
-from agnews_core.evaluation.report import EvaluationReport
+from agnews_core.evaluation.report import REPORT, EvaluationReport
+from agnews_core.evaluation.sentences import describe_accuracy, describe_calibration
 from agnews_core.models.adapters import AdapterInfo
 from agnews_core.models.card import build_card
 from agnews_core.news.sources import HUB_DATASET
@@ -43,20 +43,11 @@ def _list_results(report: EvaluationReport) -> list[EvalResult]:
 def _describe_quality(report: EvaluationReport) -> str:
     return f"""## How good it is
 
-On {report.n:,} texts that were not trained on ({report.split} split): accuracy {report.accuracy:.4f} (95 % interval
-{report.accuracy_low:.4f} to {report.accuracy_high:.4f}, Wilson), macro F1 {report.f1_macro:.4f}, expected calibration error
-{report.expected_calibration_error:.4f} with a temperature of {report.temperature:.3f}. {_describe_choice(report)}
-`{REPORT}` has the rest, without the texts.
+On {report.n:,} texts that were not trained on ({report.split} split): accuracy {report.accuracy:.4f}, macro F1
+{report.f1_macro:.4f}. {describe_accuracy(report)}
+
+{describe_calibration(report)} `{REPORT}` has the rest, without the texts.
 """
-
-
-def _describe_choice(report: EvaluationReport) -> str:
-    if report.uncalibrated_error is None:  # known where these are the validation texts of the model's own run
-        return ""
-    return (
-        f"Without a temperature the calibration error is {report.uncalibrated_error:.4f}. The best checkpoint and the "
-        "temperature were chosen on these very texts; on others both figures are a little worse."
-    )
 
 
 def _describe_making(config: TrainConfig, report: EvaluationReport | None, versions: dict[str, str]) -> str:

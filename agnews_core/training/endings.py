@@ -5,17 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from agnews_core.config import TrainConfig
-from agnews_core.evaluation.calibration import apply_temperature, compute_calibration_error, fit_temperature
-from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.files import REPORT, Evaluated, forget_evaluated, write_evaluated
-from agnews_core.inference.classifier import SLICE_TEXTS, Classifier
-from agnews_core.inference.predictions import build_table, read_probabilities
+from agnews_core.evaluation.files import Evaluated, forget_evaluated, write_evaluated
+from agnews_core.evaluation.report import REPORT
+from agnews_core.inference.assess import LabelledTexts, calibrate
+from agnews_core.inference.classifier import Classifier
 from agnews_core.models.adapters import read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import Backbone
-from agnews_core.news.counts import DataCounts
 from agnews_core.runs import Run, RunResult, RunStatus
 from agnews_core.training.records import end, enter
 from agnews_core.whole_files import write_whole
@@ -31,19 +27,16 @@ class Trained:
     Attributes:
         best_step: The step whose model was evaluated best, or None where none was evaluated.
         best_accuracy: Of that model, as it was evaluated while it trained.
-        texts: The validation texts, and `labels` (n,) their classes.
+        validation: The validation texts.
         metrics: Trainer's closing figures.
     """
 
-    config: TrainConfig
-    counts: DataCounts
     backbone: Backbone
     step: int
     max_steps: int
     best_step: int | None
     best_accuracy: float | None
-    texts: list[str]
-    labels: NDArray[np.int64]
+    validation: LabelledTexts
     metrics: dict[str, float]
 
 
@@ -119,34 +112,12 @@ def _evaluate(run: Run, trained: Trained) -> Evaluated:
     """
     enter(run, "evaluating")
     classifier = Classifier.load(run.path / NEW_ADAPTER, backbone_name=trained.backbone.reference)
-    with suppress(_StopAskedError):
-        return _evaluate_on(classifier, trained, np.arange(len(trained.texts)), run)
-    rows = np.random.default_rng(trained.config.seed).permutation(len(trained.texts))[:CALIBRATION_TEXTS]
-    return _evaluate_on(classifier, trained, rows)
 
-
-def _evaluate_on(
-    classifier: Classifier, trained: Trained, rows: NDArray[np.int64], run: Run | None = None
-) -> Evaluated:
-    texts, labels = [trained.texts[row] for row in rows], trained.labels[rows]
-    slices = []
-    for start in range(0, len(texts), SLICE_TEXTS):
-        if run is not None and run.read_stop():
+    def obey_stop(n_done: int, n_total: int) -> None:
+        if run.read_stop():
             raise _StopAskedError
-        slices.append(classifier.compute_logits(texts[start : start + SLICE_TEXTS]))
-    logits = np.concatenate(slices)
-    temperature = fit_temperature(logits, labels)
-    table = build_table(texts, apply_temperature(logits, temperature), labels)
-    report = compute_report(
-        texts,
-        labels,
-        read_probabilities(table),
-        split="validation",
-        data_source=trained.counts.source,
-        data_counts=trained.counts.model_dump(),
-        backbone=trained.backbone.name,
-        seed=trained.config.seed,
-        temperature=temperature,
-        uncalibrated_error=compute_calibration_error(labels, apply_temperature(logits, 1.0)),
-    )
-    return Evaluated(report, table)
+
+    with suppress(_StopAskedError):
+        return calibrate(classifier, trained.validation, obey_stop)
+    few = np.random.default_rng(trained.validation.seed).permutation(len(trained.validation.texts))[:CALIBRATION_TEXTS]
+    return calibrate(classifier, trained.validation.select(few))

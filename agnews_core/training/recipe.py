@@ -11,6 +11,7 @@ import traceback
 import numpy as np
 
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
+from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
 from agnews_core.runs import Run, RunStatus
 from agnews_core.training.checkpoints import find_checkpoint, find_step
@@ -89,14 +90,18 @@ def _train_model(run: Run, *, resume: bool) -> Trained:
         save_adapter(parts.model, run.path / NEW_ADAPTER, parts.config, parts.backbone)
     state = trainer.state
     return Trained(
-        config=parts.config,
-        counts=parts.counts,
         backbone=parts.backbone,
         step=state.global_step,
         max_steps=state.max_steps,
         best_step=state.best_global_step,
         best_accuracy=state.best_metric,
-        texts=list(parts.validation["text"]),
-        labels=np.asarray(parts.validation["label"]),
+        validation=LabelledTexts(
+            list(parts.validation["text"]),
+            np.asarray(parts.validation["label"]),
+            "validation",
+            parts.counts,
+            parts.config.seed,
+            is_own=True,
+        ),
         metrics=metrics,
     )

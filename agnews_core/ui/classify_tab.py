@@ -15,7 +15,7 @@ from agnews_core.labels import LABELS
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
-from agnews_core.ui.models import build_model_choice, find_tab
+from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_tab
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _answer(runs_dir: Path, text: str, key: str | None) -> str:
     except DataError as error:
         warn(error)
         return EMPTY
-    is_cut = CLASSIFIERS.load(find_model(runs_dir, key)).find_read_end(text) < len(text.rstrip())
-    return build_prediction(prediction, title, is_cut=is_cut)
+    return build_prediction(prediction, title, is_cut=prediction.cut_at is not None)
 
 
 def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Prediction"]:
@@ -113,7 +112,7 @@ def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Predict
     if len(text) > MAX_LETTERS:
         raise DataError(f"The text has {len(text):,} characters; give at most {MAX_LETTERS:,}.")
     model = find_model(runs_dir, key)
-    return model.title, next(CLASSIFIERS.load(model).predict([text]))
+    return model.title, CLASSIFIERS.load(model).predict([text])[0]
 
 
 def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: gr.HTML) -> list[Any]:
@@ -131,7 +130,8 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: g
         answered = _answer(runs_dir, given, key)  # the one that is shown may be to another text
         if answered == EMPTY:
             return EMPTY, *_hide_words()
-        found = explain(CLASSIFIERS.load(find_model(runs_dir, key)), given)
+        classifier = CLASSIFIERS.load(find_model(runs_dir, key))
+        found = explain(classifier, classifier.predict([given])[0])
         return answered, _format_words(found), gr.HTML(build_words(found), visible=True)
 
     asked = {"show_progress_on": answer, "concurrency_limit": 2, "concurrency_id": "words", **PRIVATE}
@@ -165,9 +165,7 @@ def _build_endpoint(runs_dir: Path) -> None:
         classify,
         [
             gr.Textbox(label=f"The news text to classify, up to {MAX_LETTERS:,} characters", visible=False),
-            gr.Textbox(
-                "", label="Which model answers: 'run/NAME' or 'shipped/NAME'; empty for the newest", visible=False
-            ),
+            gr.Textbox("", label=MODEL_PARAMETER, visible=False),
         ],
         gr.JSON(label="text, label (0-3), label_name, probabilities by class, unsure, model", visible=False),
         api_name="classify",

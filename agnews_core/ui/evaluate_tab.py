@@ -12,8 +12,9 @@ import gradio as gr
 from gradio.context import Context
 
 from agnews_core.errors import AgNewsError
-from agnews_core.evaluation.files import SPLITS
+from agnews_core.evaluation.files import Assessment, read_assessment, read_evaluated
 from agnews_core.evaluation.page import build_html, build_json
+from agnews_core.evaluation.report import SPLITS, Split
 from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
@@ -26,7 +27,6 @@ from agnews_core.ui.report_plots import build_reliability_figure
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agnews_core.inference.assess import Assessment
 
 MAX_ROWS = 100  # of a confusion cell; more are in the file
 CELL_JS = """
@@ -37,8 +37,8 @@ element.addEventListener('click', (event) => {
 """
 EMPTY = "Choose a model and a split, then press Evaluate; it takes seconds to a few minutes."
 CHOOSE_CELL = "Choose a cell of the matrix, or name its two classes."
-NO_REPORT = "This shipped model comes with no report on the {split} split; of your own runs one is made here."
-NO_TEXTS = "The texts behind a shipped model's report are not shipped with it; of your own runs they are shown here."
+NO_REPORT = "This bundled model comes with no report on the {split} split. You can evaluate your own runs here."
+NO_TEXTS = "The texts behind a bundled model's report are not part of it. They are available for your own runs."
 Updates = dict[Any, Any]
 
 
@@ -112,7 +112,7 @@ def _wire(runs_dir: Path, view: _View) -> None:
     cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
 
     @toasts
-    def evaluate(key: str, split: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
+    def evaluate(key: str, split: Split, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
         from agnews_core.inference.assess import load_assessment
 
         progress(0, desc="Loading the model and the texts")
@@ -145,28 +145,26 @@ def _wire(runs_dir: Path, view: _View) -> None:
 
 def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
     """Show what is kept of the chosen model and split, if anything is."""
-    from agnews_core.inference.assess import read_assessment
-
     try:
         model = find_model(runs_dir, key)
     except AgNewsError as error:
         return {view.status: build_line(str(error)), view.results: gr.Column(visible=False)}
-    found = read_assessment(model, split)
+    found = read_assessment(model.folder, split)
     if found is None:
         return {
-            view.button: gr.Button(interactive=not model.is_shipped),
-            view.status: build_line(NO_REPORT.format(split=split) if model.is_shipped else EMPTY),
+            view.button: gr.Button(interactive=not model.is_bundled),
+            view.status: build_line(NO_REPORT.format(split=split) if model.is_bundled else EMPTY),
             view.results: gr.Column(visible=False),
         }
     return _show(view, model, found)
 
 
-def _show(view: _View, model: TrainedModel, found: "Assessment") -> Updates:
+def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
     """Fill every component with an assessment."""
-    report, title = found.evaluated.report, model.title
+    report, title = found.report, model.title
     name = f"{model.key.rpartition('/')[2]}-{report.split}"
     return {
-        view.button: gr.Button(interactive=not model.is_shipped),
+        view.button: gr.Button(interactive=not model.is_bundled),
         view.status: build_line(f"{title}: {_describe_source(model, found)}"),
         view.results: gr.Column(visible=True),
         view.summary: build_summary(found),
@@ -174,7 +172,7 @@ def _show(view: _View, model: TrainedModel, found: "Assessment") -> Updates:
         view.confusion: build_confusion(report),
         view.true: None,
         view.predicted: None,
-        view.cell_note: build_line(NO_TEXTS if model.is_shipped else CHOOSE_CELL),
+        view.cell_note: build_line(NO_TEXTS if model.is_bundled else CHOOSE_CELL),
         view.cell: gr.HTML(visible=False),
         view.reliability: gr.Plot(build_reliability_figure(report.reliability), visible=bool(report.reliability)),
         view.mistakes: _format_mistakes(found),
@@ -183,28 +181,27 @@ def _show(view: _View, model: TrainedModel, found: "Assessment") -> Updates:
     }
 
 
-def _describe_source(model: TrainedModel, found: "Assessment") -> str:
-    if model.is_shipped:
+def _describe_source(model: TrainedModel, found: Assessment) -> str:
+    if model.is_bundled:
         return "this is the report it comes with."
     note = "" if found.baseline else " Press Evaluate to measure a plain model on the same texts."
-    return f"evaluated on the {found.evaluated.report.split} texts.{note}"
+    return f"evaluated on the {found.report.split} texts.{note}"
 
 
 def _show_cell(view: _View, runs_dir: Path, key: str, split: str, label: int, predicted: int) -> Updates:
     """List the texts of one cell, the most confident first."""
-    from agnews_core.inference.assess import read_assessment
-    from agnews_core.inference.predictions import select_cell
+    from agnews_core.inference.tables import select_cell
 
     model = find_model(runs_dir, key)
-    found = read_assessment(model, split)
-    if found is None or found.evaluated.table is None:
+    found = read_evaluated(model.folder, split)
+    if found is None:
         lost = "The texts of this evaluation were not kept; press Evaluate to make it again."
-        return {view.cell_note: build_line(NO_TEXTS if model.is_shipped else lost)}
-    rows = select_cell(found.evaluated.table, label=label, predicted=predicted)
+        return {view.cell_note: build_line(NO_TEXTS if model.is_bundled else lost)}
+    rows = select_cell(found.table, label=label, predicted=predicted)
     what = f"{LABELS[label]}, predicted {LABELS[predicted]}: {len(rows):,} {'text' if len(rows) == 1 else 'texts'}"
     more = f", the {MAX_ROWS} most confident of which are shown" if len(rows) > MAX_ROWS else ""
     return {
-        view.confusion: build_confusion(found.evaluated.report, chosen=(label, predicted)),
+        view.confusion: build_confusion(found.report, chosen=(label, predicted)),
         view.true: LABELS[label],
         view.predicted: LABELS[predicted],
         view.cell_note: build_line(f"True class {what}{more}."),
@@ -217,19 +214,18 @@ def _format_texts(rows: "pd.DataFrame") -> str:
     return build_table([*LABELS, "Text"], values, label="Texts of the cell")
 
 
-def _format_classes(found: "Assessment") -> str:
+def _format_classes(found: Assessment) -> str:
     values = [
         [it.label_name, f"{it.precision:.3f}", f"{it.recall:.3f}", f"{it.f1:.3f}", f"{it.support:,}"]
-        for it in found.evaluated.report.per_class
+        for it in found.report.per_class
     ]
     return build_table(["Class", "Precision", "Recall", "F1", "Texts"], values, label="Scores of each class")
 
 
-def _format_mistakes(found: "Assessment") -> str:
+def _format_mistakes(found: Assessment) -> str:
     values = [
-        [LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text]
-        for it in found.evaluated.report.mistakes
+        [LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text] for it in found.report.mistakes
     ]
     if not values:
-        return build_line("None: every text was given its class." if found.evaluated.report.accuracy == 1 else NO_TEXTS)
+        return build_line("None: every text was classified correctly." if found.report.accuracy == 1 else NO_TEXTS)
     return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from agnews_core.evaluation.page import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.inference.attribution import NOTEWORTHY
 from agnews_core.labels import LABELS
 from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
+    from agnews_core.evaluation.files import Assessment
     from agnews_core.evaluation.report import EvaluationReport
-    from agnews_core.inference.assess import Assessment
     from agnews_core.inference.attribution import Attribution
     from agnews_core.inference.predictions import Prediction
 
@@ -100,7 +100,7 @@ def _note_cut(found: "Attribution") -> str:
 
 def build_summary(assessment: "Assessment") -> str:
     """Build the accuracy and the baseline's beside each other, on one scale, and what they mean in words."""
-    report, baseline = assessment.evaluated.report, assessment.baseline
+    report, baseline = assessment.report, assessment.baseline
     rows = [("This model", report.accuracy, report.accuracy_low, report.accuracy_high, "var(--accent)")]
     if baseline is not None:
         rows.append(

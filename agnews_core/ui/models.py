@@ -8,25 +8,26 @@ from gradio.context import Context
 from agnews_core.inference.catalogue import list_models
 from agnews_core.ui.events import QUIET
 
-NEWEST = ""  # the choice that follows the newest model
+DEFAULT = ""  # the choice of whoever makes none
+MODEL_PARAMETER = "Which model answers: 'run/NAME' or 'bundled/NAME'; empty for the bundled one"
+"""How the programs' interface describes it."""
 
 
 def list_choices(runs_dir: Path) -> list[tuple[str, str]]:
-    """Return (title, key) of the models; the first choice follows whichever model is the one to use by default."""
+    """Return (title, key) of the models, first the one to use by default, whichever that is."""
     models = list_models(runs_dir)
     if not models:
-        return [("No trained model yet", NEWEST)]
-    return [(f"Newest: {models[0].title}", NEWEST), *((model.title, model.key) for model in models)]
+        return [("No trained model yet", DEFAULT)]
+    return [(models[0].title, DEFAULT), *((model.title, model.key) for model in models[1:])]
 
 
 def build_model_choice(runs_dir: Path) -> gr.Dropdown:
     """Build the choice of model; it looks for new models when page or tab are opened and whenever it is opened itself."""
     choice = gr.Dropdown(
         list_choices(runs_dir),
-        value=NEWEST,
+        value=DEFAULT,
         label="Model",
-        info="Newest: of the newest finished run, or else the shipped one. In brackets: the share it got right of the texts "
-        "kept aside from its training.",
+        info="In brackets: accuracy on validation texts.",
         scale=2,
         min_width=300,
     )

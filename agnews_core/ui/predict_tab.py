@@ -17,7 +17,7 @@ from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET
 from agnews_core.ui.markup import build_line, build_problem, build_progress, build_table
-from agnews_core.ui.models import build_model_choice
+from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice
 from agnews_core.ui.report_plots import build_counts_figure
 
 if TYPE_CHECKING:
@@ -223,17 +223,19 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
 
 def _predict_and_show(runs_dir: Path, view: _View, upload: "Upload | None", key: str) -> Iterator[Updates]:
     """Show how far it is after each slice of texts, where a visitor's cancelling ends it, and then the results."""
-    from agnews_core.inference.classifier import predict_slices
-    from agnews_core.inference.predictions import build_table as build_predictions
+    from agnews_core.evaluation.calibration import apply_temperature
+    from agnews_core.inference.tables import build_table as build_predictions
 
     texts = _check_upload(upload).texts
     yield {view.status: build_line("Loading the model…", busy=True), view.results: gr.Column(visible=False)}
     model = find_model(runs_dir, key)
-    slices: list[Any] = []
-    for probabilities in predict_slices(CLASSIFIERS.load(model), texts):
-        slices.append(probabilities)
-        yield {view.status: build_progress("Predicting", sum(map(len, slices)), len(texts), unit="texts")}
-    table = build_predictions(texts, np.concatenate(slices))
+    classifier = CLASSIFIERS.load(model)
+    logits, n_done = np.empty((len(texts), len(LABELS)), dtype=np.float32), 0
+    for rows, batch in classifier.iterate(texts):
+        logits[rows] = batch
+        n_done += len(rows)
+        yield {view.status: build_progress("Predicting", n_done, len(texts), unit="texts")}
+    table = build_predictions(apply_temperature(logits, classifier.temperature), texts=texts)
     yield {view.status: build_line(f"{len(texts):,} texts classified by: {model.title}."), **_show_table(view, table)}
 
 
@@ -245,7 +247,7 @@ def _check_upload(upload: "Upload | None") -> "Upload":
 
 def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
     """Show predictions from their beginning: all classes, and the plain file to download."""
-    from agnews_core.inference.predictions import count_classes
+    from agnews_core.inference.tables import count_classes
 
     return {
         view.table: table,
@@ -277,7 +279,7 @@ def _wire_results(view: _View) -> None:
 
 def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str) -> Updates:
     """Show the rows that a filter leaves, as many as a page can hold."""
-    from agnews_core.inference.predictions import filter_table
+    from agnews_core.inference.tables import filter_table
 
     if table is None:
         raise DataError("These predictions are no longer kept; predict the file again.")
@@ -296,7 +298,7 @@ def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str
 
 
 def _write(table: "pd.DataFrame | None", *, label_names: bool, probabilities: bool) -> str:
-    from agnews_core.inference.predictions import write_csv
+    from agnews_core.inference.tables import write_csv
 
     if table is None:
         raise DataError("These predictions are no longer kept; predict the file again.")
@@ -310,10 +312,11 @@ def _build_endpoint(runs_dir: Path) -> None:
 
     @toasts
     def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
-        from agnews_core.inference.classifier import predict_table
+        from agnews_core.inference.tables import build_table as build_predictions
 
         upload = _check_upload(_read(file, column, split, empty_missing=False) if file else None)
-        table = predict_table(CLASSIFIERS.load(find_model(runs_dir, model)), upload.texts)
+        classifier = CLASSIFIERS.load(find_model(runs_dir, model))
+        table = build_predictions(classifier.compute_probabilities(upload.texts))
         return _write(table, label_names=label_names, probabilities=probabilities)
 
     gr.Button(visible=False).click(
@@ -324,9 +327,7 @@ def _build_endpoint(runs_dir: Path) -> None:
             gr.Textbox("", label="The split to read, where the file holds several", visible=False),
             gr.Checkbox(False, label="Add a column with the class's name", visible=False),
             gr.Checkbox(False, label="Add a column with the probability of each class", visible=False),
-            gr.Textbox(
-                "", label="Which model answers: 'run/NAME' or 'shipped/NAME'; empty for the newest", visible=False
-            ),
+            gr.Textbox("", label=MODEL_PARAMETER, visible=False),
         ],
         gr.File(label="CSV with the header ID,Label", visible=False),
         api_name="predict_file",

@@ -1,10 +1,12 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
+from agnews_core.runs import Run
 from tests.cli.commands import PROJECT, fails, run_command
 
 
@@ -29,17 +31,18 @@ def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
     assert list(rows[0]["probabilities"]) == ["World", "Sports", "Business", "Sci/Tech"]
 
 
-def test_classify_takes_lines_from_standard_input_and_the_newest_finished_run(capsys, trained_run, monkeypatch):
+def test_classify_takes_lines_from_standard_input(capsys, trained_run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("One line\n\nAnother\n"))
     monkeypatch.setenv("AGNEWS_RUNS_DIR", str(trained_run.path.parent))
-    status, out, _ = run_command(capsys, "classify")
+    status, out, err = run_command(capsys, "classify", "--run", "trained")
     assert status == 0
+    assert f"Model: {trained_run.adapter_dir}" in err
     assert [line.split("%  ")[1] for line in out.splitlines()] == ["One line", "Another"]
 
 
-def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):
+def test_where_none_is_named_the_bundled_model_answers_whatever_was_trained_since(capsys, trained_run):
     status, out, err = run_command(
-        capsys, "classify", "Striker scores twice as Rovers win the cup", "--runs-dir", tmp_path
+        capsys, "classify", "Striker scores twice as Rovers win the cup", "--runs-dir", trained_run.path.parent
     )
     assert status == 0
     assert out.startswith("Sports ")
@@ -48,6 +51,23 @@ def test_without_a_run_the_shipped_model_answers(capsys, tmp_path):
 
 def test_a_run_that_is_not_there_is_named(capsys, tmp_path):
     assert "There is no run gone in" in fails(capsys, "classify", "News", "--run", "gone", "--runs-dir", tmp_path)
+
+
+def test_a_run_without_a_model_to_use_is_refused_by_name(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "half")
+    run = Run(tmp_path / "runs" / "half")
+    run.update_status(state="failed")
+    shutil.rmtree(run.adapter_dir)
+    said = fails(capsys, "classify", "News", "--run", "half", "--runs-dir", run.path.parent)
+    assert said == (
+        "Error: The run half has no model to use: it is failed; name another one, or leave --run out for the bundled model."
+    )
+
+
+def test_that_a_text_was_not_read_to_its_end_is_said(capsys, trained_run):
+    where = ["--adapter", trained_run.adapter_dir]
+    _, _, err = run_command(capsys, "classify", "Short news", "Shares fell on Monday. " * 60, *where)
+    assert "Only the beginning was read of 1 of 2 texts." in err
 
 
 def test_interrupting_a_command_other_than_train_exits_130(trained_run):

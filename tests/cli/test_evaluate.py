@@ -23,7 +23,7 @@ def test_evaluate_saves_the_report_it_prints(capsys, trained_run, tmp_path):
 
 
 def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
-    where = ["--runs-dir", trained_run.path.parent, "--output", tmp_path / "test.json"]
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path / "test.json"]
     status, out, _ = run_command(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)
     assert status == 0
     assert out.startswith("20 test texts from folder ")
@@ -34,7 +34,7 @@ def test_an_evaluation_with_a_baseline_is_kept_with_its_run_and_exported(capsys,
     where = ["--runs-dir", tmp_path / "runs"]
     status, out, _ = run_command(capsys, "evaluate", *where, "--run", "copy", "--baseline")
     assert status == 0
-    assert "TF-IDF and logistic regression, trained on 144 texts: accuracy " in out
+    assert "TF-IDF and logistic regression, trained on the 144 training texts, reaches " in out
     _, _, err = run_command(capsys, "runs", *where, "--export", "copy", tmp_path / "out")
     assert f"The model of run copy is in {tmp_path / 'out'}." in err
     assert json.loads((tmp_path / "out" / "baseline-validation.json").read_text())["n"] == 16
@@ -60,10 +60,10 @@ def test_only_an_evaluation_of_the_runs_own_validation_split_replaces_its_report
     report = tmp_path / "runs" / "copy" / "report.json"
     before = json.loads(report.read_text())
     for more in (["--split", "test"], ["--max-eval-samples", 5], ["--data", "sample"]):
-        assert run_command(capsys, "evaluate", "--runs-dir", "runs", *more)[0] == 0
+        assert run_command(capsys, "evaluate", "--runs-dir", "runs", "--run", "copy", *more)[0] == 0
         assert json.loads(report.read_text()) == before
         (tmp_path / "report.json").unlink()
-    assert run_command(capsys, "evaluate", "--runs-dir", "runs")[0] == 0
+    assert run_command(capsys, "evaluate", "--runs-dir", "runs", "--run", "copy")[0] == 0
     after = json.loads(report.read_text())
     assert after["created_at"] >= before["created_at"]
     assert after["uncalibrated_error"] == pytest.approx(before["uncalibrated_error"], abs=0.02)
@@ -73,7 +73,25 @@ def test_only_an_evaluation_of_the_runs_own_validation_split_replaces_its_report
 def test_without_a_run_nobody_claims_that_the_texts_are_new_to_the_model(capsys, trained_run, tmp_path):
     where = ["--adapter", trained_run.adapter_dir, "--data", "sample", "--output", tmp_path / "r.json"]
     _, _, err = run_command(capsys, "evaluate", *where)
-    assert "Which texts this model was trained on is not known here" in err
+    assert "Which of these texts this model was trained on is not known here; there may be some." in err
+
+
+def test_where_the_report_goes_does_not_change_what_it_discloses(capsys, trained_run, tmp_path):
+    for more in ([], ["--max-eval-samples", 8]):
+        where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path / "r.json"]
+        _, out, _ = run_command(capsys, "evaluate", *where, *more)
+        report = json.loads((tmp_path / "r.json").read_text())
+        assert report["is_cross_fitted"]
+        assert report["uncalibrated_error"] is not None
+        assert "The model's checkpoint was chosen on these texts" in out
+        assert "measured on each half of these texts with a temperature fitted on the other half" in out
+
+
+def test_of_other_news_nobody_claims_that_the_model_was_chosen_on_it(capsys, trained_run, tmp_path):
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path / "r.json"]
+    _, out, err = run_command(capsys, "evaluate", *where, "--data", "sample")
+    assert "chosen" not in out
+    assert "Which of these texts this model was trained on is not known here; there may be some." in err
 
 
 def test_a_baseline_needs_a_run(capsys, trained_run):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.evaluation import baseline
-from agnews_core.evaluation.baseline import compute_baseline, load_baseline, read_baseline
-from agnews_core.inference.predictions import build_table
+from agnews_core.evaluation.baseline import compute_baseline, load_baseline
+from agnews_core.evaluation.files import read_baseline
+from agnews_core.inference.tables import build_table
 from agnews_core.news.splits import load_news
 
 CONFIG = build_config({"data": "sample"})
@@ -16,7 +16,7 @@ CONFIG = build_config({"data": "sample"})
 def table():
     rows = load_news(CONFIG).validation
     labels = np.asarray(rows["label"])
-    return build_table(rows["text"], np.eye(4, dtype=np.float32)[labels], labels)
+    return build_table(np.eye(4, dtype=np.float32)[labels], texts=rows["text"], labels=labels)
 
 
 def test_the_plain_model_learns_the_sample(table):
@@ -45,10 +45,9 @@ def test_it_is_computed_once_for_the_same_rows_and_anew_for_others(table, tmp_pa
     assert all_world != other
 
 
-def test_training_texts_are_capped_and_the_cap_is_told(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(baseline, "MAX_TRAIN_TEXTS", 100)
+def test_it_is_trained_on_all_training_texts_as_the_model_was(table, tmp_path):
     found = load_baseline(tmp_path, "validation", table, CONFIG)
-    assert (found.n_train, found.n_train_available) == (100, len(load_news(CONFIG).train))
+    assert found.n_train == found.n_train_available == len(load_news(CONFIG).train)
 
 
 def test_a_damaged_file_is_no_baseline(tmp_path):

@@ -7,6 +7,7 @@ from agnews_core.evaluation.calibration import (
     apply_temperature,
     compute_calibration_error,
     compute_reliability,
+    cross_fit,
     fit_temperature,
 )
 from tests.evaluation.test_compute import make_probabilities
@@ -33,6 +34,29 @@ def test_the_fitted_temperature_lowers_the_calibration_error_on_texts_it_was_not
     before = compute_calibration_error(other_labels, apply_temperature(others, 1.0))
     after = compute_calibration_error(other_labels, apply_temperature(others, fit_temperature(logits, labels)))
     assert after < before / 3
+
+
+def test_a_text_of_one_half_takes_the_temperature_of_the_other_half():
+    logits, labels = _sample(n=2000, temperature=2.5)
+    shares = cross_fit(logits, labels)
+    used = [float((row[0] - row[1]) / np.log(share[0] / share[1])) for row, share in zip(logits, shares, strict=True)]
+    one, other = sorted({round(temperature, 2) for temperature in used})
+    assert one < fit_temperature(logits, labels) < other
+
+
+def test_cross_fitting_is_never_kinder_than_fitting_on_the_texts_themselves_where_there_are_few():
+    losses = []
+    for seed in range(20):
+        logits, labels = _sample(n=40, temperature=2.5, seed=seed)
+        both = apply_temperature(logits, fit_temperature(logits, labels)), cross_fit(logits, labels)
+        losses.append([-np.log(shares[np.arange(40), labels]).mean() for shares in both])
+    on_the_texts_themselves, on_the_other_half = np.mean(losses, axis=0)
+    assert on_the_other_half > on_the_texts_themselves
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_cross_fitting_takes_any_number_of_texts(n):
+    assert cross_fit(np.eye(4, dtype=np.float32)[:n], np.arange(n)).shape == (n, 4)
 
 
 def test_no_temperature_changes_a_predicted_class():
@@ -74,3 +98,10 @@ def test_every_text_is_in_the_bin_of_its_confidence():
     assert (confident.n, confident.accuracy) == (2, 0.5)
     assert confident.low < 0.95 <= confident.high
     assert (unsure.n, unsure.accuracy, unsure.confidence) == (1, 1.0, pytest.approx(0.5))
+
+
+@pytest.mark.parametrize("edge", [0.6, 0.8, 1.0])
+def test_a_confidence_on_an_edge_is_in_the_bin_below_it(edge):
+    (found,) = compute_reliability(np.array([0]), make_probabilities([(0, edge)]))
+    assert found.high == pytest.approx(edge)
+    assert found.low < edge <= found.high

@@ -9,7 +9,13 @@ from sklearn import metrics
 from transformers import EvalPrediction
 
 from agnews_core.errors import DataError
-from agnews_core.evaluation.compute import N_MISTAKES, compute_report, compute_wilson_interval
+from agnews_core.evaluation.calibration import (
+    apply_temperature,
+    compute_calibration_error,
+    cross_fit,
+    fit_temperature,
+)
+from agnews_core.evaluation.compute import N_MISTAKES, compute_interval, compute_report
 from agnews_core.evaluation.metrics import compute_metrics
 from agnews_core.evaluation.report import EvaluationReport
 from agnews_core.labels import LABELS
@@ -80,28 +86,28 @@ def test_metrics_leave_no_file_behind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("share", "n", "low", "high"),
+    ("n_right", "n", "low", "high"),
     [
         # By hand for 9 of 10: z2 = 3.8415; middle = (0.9 + 0.19207) / 1.38415 = 0.78898;
         # half = 1.95996 / 1.38415 * sqrt(0.009 + 0.0096036) = 0.19314.
-        (0.9, 10, 0.59585, 0.98212),
+        (9, 10, 0.59585, 0.98212),
         # 0 of 10: middle = half = 0.19207 / 1.38415.
-        (0.0, 10, 0.0, 0.27753),
-        (1.0, 10, 0.72247, 1.0),
-        (0.5, 1, 0.05462, 0.94538),
+        (0, 10, 0.0, 0.27753),
+        (10, 10, 0.72247, 1.0),
+        (1, 2, 0.09453, 0.90547),
         # Newcombe 1998, table I: 81 of 263 and 15 of 148.
-        (81 / 263, 263, 0.2553, 0.3662),
-        (15 / 148, 148, 0.0624, 0.1605),
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
     ],
 )
-def test_the_wilson_interval_is_as_computed_by_hand(share, n, low, high):
-    assert compute_wilson_interval(share, n) == pytest.approx((low, high), abs=5e-5)
+def test_the_wilson_interval_is_as_computed_by_hand(n_right, n, low, high):
+    assert compute_interval(n_right, n) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_the_interval_stays_between_zero_and_one():
     for n in (1, 2, 10, 10_000):
         for right in {0, 1, n - 1, n}:
-            low, high = compute_wilson_interval(right / n, n)
+            low, high = compute_interval(right, n)
             assert 0 <= low <= right / n <= high <= 1
 
 
@@ -175,3 +181,16 @@ def test_the_versions_are_those_that_are_installed():
     import torch
 
     assert read_versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_of_the_texts_that_a_temperature_was_fitted_on_the_error_is_measured_on_the_other_half():
+    logits, labels = make_logits(400)
+    temperature = fit_temperature(logits, labels)
+    shares = apply_temperature(logits, temperature)
+    own = compute_report(["text"] * 400, labels, shares, own_logits=logits, temperature=temperature, **SOURCE)
+    assert own.expected_calibration_error == compute_calibration_error(labels, cross_fit(logits, labels))
+    assert own.expected_calibration_error != compute_calibration_error(labels, shares)
+    assert own.uncalibrated_error == compute_calibration_error(labels, apply_temperature(logits, 1.0))
+    assert (
+        sum(it.n * abs(it.accuracy - it.confidence) for it in own.reliability) / 400 == own.expected_calibration_error
+    )

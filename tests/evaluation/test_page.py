@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.page import build_html, build_json, describe_baseline
+from agnews_core.evaluation.page import build_html, build_json
 from agnews_core.evaluation.report import Baseline
 
 BASELINE = Baseline(
@@ -49,18 +49,3 @@ def test_the_json_holds_report_and_baseline(report):
     assert found["accuracy"] == 0.75
     assert found["baseline"]["accuracy"] == 0.5
     assert json.loads(build_json(report, None))["baseline"] is None
-
-
-def test_the_baseline_is_said_in_points_and_with_what_it_was_trained_on(report):
-    said = describe_baseline(report, BASELINE)
-    assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
-    assert "this model is 25.0 points better" in said
-    assert describe_baseline(report, None) == ""
-
-
-def test_whether_chance_alone_could_make_the_difference_is_said(report):
-    said = describe_baseline(report, BASELINE)
-    assert "2 texts only this model has right and 1 only the other: the difference is perhaps chance (p = 1," in said
-    apart = BASELINE.model_copy(update={"p_value": 0.0167})
-    assert "the difference is hardly chance (p = 0.017, McNemar's exact test)." in describe_baseline(report, apart)
-    assert "(p < 0.001," in describe_baseline(report, BASELINE.model_copy(update={"p_value": 1e-9}))

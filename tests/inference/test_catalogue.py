@@ -22,50 +22,66 @@ def runs_dir(trained_run, tmp_path):
 
 
 @pytest.fixture
-def shipped_dir(trained_run, tmp_path):
-    shutil.copytree(trained_run.adapter_dir, tmp_path / "shipped" / "tiny")
-    (tmp_path / "shipped" / "tiny" / "report.json").write_text(
-        json.dumps({"accuracy": 0.93, "n": 7864, "split": "validation"})
-    )
-    return tmp_path / "shipped"
+def bundled_dir(trained_run, tmp_path):
+    shutil.copytree(trained_run.adapter_dir, tmp_path / "bundled" / "tiny")
+    report = json.loads((trained_run.path / "report.json").read_text())
+    (tmp_path / "bundled" / "tiny" / "report.json").write_text(json.dumps({**report, "accuracy": 0.93, "n": 7864}))
+    return tmp_path / "bundled"
 
 
-def test_the_newest_finished_runs_model_comes_first_then_the_shipped_one(runs_dir, shipped_dir):
-    keys = [model.key for model in list_models(runs_dir, shipped_dir=shipped_dir)]
-    assert keys == ["run/new", "shipped/tiny", "run/old", "run/halted"]
-    assert find_model(runs_dir, shipped_dir=shipped_dir).key == "run/new"
-    assert find_model(runs_dir, "run/old", shipped_dir=shipped_dir).key == "run/old"
+def test_the_bundled_model_answers_until_another_is_chosen(runs_dir, bundled_dir):
+    keys = [model.key for model in list_models(runs_dir, bundled_dir=bundled_dir)]
+    assert keys == ["bundled/tiny", "run/new", "run/old", "run/halted"]
+    assert find_model(runs_dir, bundled_dir=bundled_dir).key == "bundled/tiny"
+    assert find_model(runs_dir, "run/old", bundled_dir=bundled_dir).key == "run/old"
 
 
-def test_without_a_finished_run_the_shipped_model_answers(tmp_path, shipped_dir):
-    model = find_model(tmp_path / "none", shipped_dir=shipped_dir)
-    assert model.title == "Shipped model (tiny-roberta, 93.0% of 7,864)"
+def test_where_no_model_is_bundled_the_newest_finished_runs_answers(runs_dir, tmp_path):
+    assert find_model(runs_dir, bundled_dir=tmp_path).key == "run/new"
 
 
-def test_a_damaged_shipped_model_does_not_hide_the_others(tmp_path, shipped_dir, caplog):
-    (shipped_dir / "damaged").mkdir()
-    (shipped_dir / "damaged" / "agnews.json").write_text("{}")
-    assert [model.key for model in list_models(tmp_path, shipped_dir=shipped_dir)] == ["shipped/tiny"]
-    assert "A shipped model is left out" in caplog.text
+def test_a_run_that_is_deleted_at_this_moment_does_not_hide_the_others(runs_dir, bundled_dir, monkeypatch):
+    has_model = Run.has_model
+
+    def delete_afterwards(run):
+        found = has_model(run)
+        if run.name == "new":
+            shutil.rmtree(run.path)
+        return found
+
+    monkeypatch.setattr(Run, "has_model", delete_afterwards)
+    keys = [model.key for model in list_models(runs_dir, bundled_dir=bundled_dir)]
+    assert {"bundled/tiny", "run/old", "run/halted"} <= set(keys)
+
+
+def test_a_models_title_says_its_accuracy_and_of_how_many_texts_that_is(tmp_path, bundled_dir):
+    model = find_model(tmp_path / "none", bundled_dir=bundled_dir)
+    assert model.title == "Bundled model (tiny-roberta, 93.0% of 7,864)"
+
+
+def test_a_damaged_bundled_model_does_not_hide_the_others(tmp_path, bundled_dir, caplog):
+    (bundled_dir / "damaged").mkdir()
+    (bundled_dir / "damaged" / "agnews.json").write_text("{}")
+    assert [model.key for model in list_models(tmp_path, bundled_dir=bundled_dir)] == ["bundled/tiny"]
+    assert "A model is left out" in caplog.text
 
 
 def test_without_any_model_a_sentence_says_how_to_get_one(tmp_path):
     with pytest.raises(RunError, match="no trained model yet; start a training"):
-        find_model(tmp_path, shipped_dir=tmp_path)
+        find_model(tmp_path, bundled_dir=tmp_path)
 
 
 def test_runs_without_a_whole_adapter_offer_no_model(runs_dir, tmp_path):
     shutil.rmtree(runs_dir / "new" / "adapter")
     (runs_dir / "old" / "status.json").write_text("torn")
-    Run(runs_dir / "halted").update_status(state="failed")
-    assert list_models(runs_dir, shipped_dir=tmp_path) == []
+    assert [model.key for model in list_models(runs_dir, bundled_dir=tmp_path)] == ["run/halted"]
 
 
 def test_a_model_that_was_deleted_meanwhile_is_told_as_such(runs_dir, tmp_path):
-    model = find_model(runs_dir, "run/old", shipped_dir=tmp_path)
+    model = find_model(runs_dir, "run/old", bundled_dir=tmp_path)
     Run(runs_dir / "old").delete()
     with pytest.raises(RunError, match="no longer there"):
-        find_model(runs_dir, "run/old", shipped_dir=tmp_path)
+        find_model(runs_dir, "run/old", bundled_dir=tmp_path)
     with pytest.raises(RunError, match="no longer there"):
         ClassifierCache().load(model)
 
@@ -74,7 +90,7 @@ def test_a_model_is_loaded_once_however_many_ask_for_it(runs_dir, tmp_path, monk
     loads = []
     real = inference.load_model
     monkeypatch.setattr(inference, "load_model", lambda *args, **kwargs: (loads.append(1), real(*args, **kwargs))[1])
-    cache, model, answers = ClassifierCache(), find_model(runs_dir, shipped_dir=tmp_path), []
+    cache, model, answers = ClassifierCache(), find_model(runs_dir, bundled_dir=tmp_path), []
     assert not cache.has(model)
     threads = [threading.Thread(target=lambda: answers.append(cache.load(model))) for _ in range(8)]
     for thread in threads:
@@ -88,7 +104,7 @@ def test_a_model_is_loaded_once_however_many_ask_for_it(runs_dir, tmp_path, monk
 
 def test_the_cache_lets_the_least_lately_used_model_go(runs_dir, tmp_path):
     cache = ClassifierCache(size=2)
-    new, old, halted = (find_model(runs_dir, f"run/{name}", shipped_dir=tmp_path) for name in ("new", "old", "halted"))
+    new, old, halted = (find_model(runs_dir, f"run/{name}", bundled_dir=tmp_path) for name in ("new", "old", "halted"))
     cache.load(new)
     cache.load(old)
     cache.load(new)
@@ -97,17 +113,16 @@ def test_the_cache_lets_the_least_lately_used_model_go(runs_dir, tmp_path):
 
 
 def test_many_threads_get_the_answers_that_one_would(runs_dir, tmp_path):
-    classifier = ClassifierCache().load(find_model(runs_dir, shipped_dir=tmp_path))
+    classifier = ClassifierCache().load(find_model(runs_dir, bundled_dir=tmp_path))
     texts = ["A goal in the last minute", "Shares fell " * 40, "x"]
-    expected = [next(classifier.predict([text])).probabilities for text in texts]
+    expected = [classifier.predict([text])[0].probabilities for text in texts]
     wrong = []
 
     def ask():
         for _ in range(5):
             for text, wanted in zip(texts, expected, strict=True):
-                if next(classifier.predict([text])).probabilities != pytest.approx(wanted, abs=1e-5):
+                if classifier.predict([text])[0].probabilities != pytest.approx(wanted, abs=1e-5):
                     wrong.append(text)
-                classifier.find_read_end(text)
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
@@ -119,4 +134,4 @@ def test_many_threads_get_the_answers_that_one_would(runs_dir, tmp_path):
 
 def test_without_any_model_the_way_to_one_is_told(tmp_path):
     with pytest.raises(RunError, match="There is no trained model yet; start a training"):
-        find_model(tmp_path, shipped_dir=tmp_path)
+        find_model(tmp_path, bundled_dir=tmp_path)

@@ -7,8 +7,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from agnews_core.errors import RunError
+from agnews_core.evaluation.files import read_assessment, read_evaluated
 from agnews_core.evaluation.report import EvaluationReport
-from agnews_core.inference.assess import load_assessment, read_assessment
+from agnews_core.evaluation.sentences import describe_accuracy, describe_calibration
+from agnews_core.inference.assess import load_assessment
 from agnews_core.inference.catalogue import ClassifierCache, find_model
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.visitors import HOST, Visitor
@@ -26,9 +28,9 @@ def run(trained_run, tmp_path):
 
 @pytest.fixture
 def exported(run, tmp_path):
-    load_assessment(find_model(run.path.parent, shipped_dir=tmp_path), "validation", ClassifierCache())
-    export_model(run, tmp_path / "shipped" / "tiny")
-    return tmp_path / "shipped" / "tiny"
+    load_assessment(find_model(run.path.parent, bundled_dir=tmp_path), "validation", ClassifierCache())
+    export_model(run, tmp_path / "bundled" / "tiny")
+    return tmp_path / "bundled" / "tiny"
 
 
 def test_the_folder_alone_answers_as_the_run_does(run, exported, tiny_backbone):
@@ -38,13 +40,14 @@ def test_the_folder_alone_answers_as_the_run_does(run, exported, tiny_backbone):
     assert (Classifier.load(exported, backbone_name=str(tiny_backbone)).compute_logits(text) == wanted).all()
 
 
-def test_it_is_shown_as_a_shipped_model_with_figures_and_baseline(run, exported, tmp_path):
-    wanted = read_assessment(find_model(run.path.parent, shipped_dir=tmp_path), "validation")
-    found = read_assessment(find_model(tmp_path / "nothing", shipped_dir=tmp_path / "shipped"), "validation")
+def test_it_is_shown_as_a_bundled_model_with_figures_and_baseline(run, exported, tmp_path):
+    wanted = read_assessment(run.path, "validation")
+    model = find_model(tmp_path / "nothing", bundled_dir=tmp_path / "bundled")
+    found = read_assessment(model.folder, "validation")
     assert found.baseline == wanted.baseline
-    assert found.evaluated.table is None
-    assert found.evaluated.report.confusion_matrix == wanted.evaluated.report.confusion_matrix
-    assert sum(it.n for it in found.evaluated.report.reliability) == 16
+    assert read_evaluated(model.folder, "validation") is None
+    assert found.report.confusion_matrix == wanted.report.confusion_matrix
+    assert sum(it.n for it in found.report.reliability) == 16
 
 
 def test_it_holds_none_of_the_news_and_names_no_folder_of_this_machine(run, exported, tiny_backbone, tiny_news):
@@ -60,8 +63,8 @@ def test_the_card_says_how_good_it_is_on_which_texts_and_how_to_make_it_again(ex
     report = EvaluationReport.model_validate_json((exported / "report.json").read_text())
     card = ModelCard.load(exported / "README.md")
     assert f"On 16 texts that were not trained on (validation split): accuracy {report.accuracy:.4f}" in card.text
-    assert f"Without a temperature the calibration error is {report.uncalibrated_error:.4f}." in card.text
-    assert "were chosen on these very texts; on others both figures are a little worse" in card.text
+    assert describe_accuracy(report) in card.text
+    assert describe_calibration(report) in card.text
     assert "python -m agnews_core train --config config.json --data FOLDER" in card.text
     assert card.data.base_model == "tiny-roberta"
 

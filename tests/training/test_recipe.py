@@ -19,7 +19,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, DataError, RunError
 from agnews_core.evaluation.calibration import fit_temperature
 from agnews_core.evaluation.files import read_evaluated, write_evaluated
-from agnews_core.inference.assess import evaluate
+from agnews_core.inference.assess import evaluate, load_texts
 from agnews_core.inference.classifier import Classifier
 from agnews_core.labels import LABELS
 from agnews_core.models.adapters import ADAPTER_WEIGHTS, read_adapter_info
@@ -193,7 +193,7 @@ def test_a_stopped_runs_model_is_calibrated_on_validation_texts_too(tiny_setting
     classifier = Classifier.load(run.adapter_dir)
     assert classifier.info.temperature != 1.0
     validation = load_news(config).validation
-    logits = classifier.compute_logits(validation["text"]) * classifier.info.temperature
+    logits = classifier.compute_logits(validation["text"])
     assert fit_temperature(logits, np.asarray(validation["label"])) == pytest.approx(
         classifier.info.temperature, rel=0.05
     )
@@ -206,7 +206,7 @@ def test_a_run_that_goes_on_forgets_its_evaluations_and_a_discarded_one_its_earl
     _stop_at_step(run, 4, monkeypatch, keep=True)
     train(run)
     monkeypatch.undo()
-    evaluated = evaluate(Classifier.load(run.adapter_dir), run.read_resolved_config(), split="test")
+    evaluated = evaluate(Classifier.load(run.adapter_dir), load_texts(run.read_resolved_config(), split="test"))
     write_evaluated(run.path, evaluated)
     run.clear_stop()
     _stop_at_step(run, 7, monkeypatch, keep=False)

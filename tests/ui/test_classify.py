@@ -58,11 +58,11 @@ def test_without_a_text_there_is_a_toast_of_one_sentence(trained_app, visit):
     assert "There is no text to classify; type or paste some news first." in read_toast(page)
 
 
-def test_before_any_training_the_shipped_model_answers(app, visit):
+def test_before_any_training_the_bundled_model_answers(app, visit):
     page = visit(app)
-    page.get_by_text("Ready: Shipped model (all-MiniLM-L6-v2").wait_for(timeout=60_000)
+    page.get_by_text("Ready: Bundled model (all-MiniLM-L6-v2").wait_for(timeout=60_000)
     ask(page, TEXT)
-    page.get_by_text("Answered by: Shipped model (all-MiniLM-L6-v2").wait_for()
+    page.get_by_text("Answered by: Bundled model (all-MiniLM-L6-v2").wait_for()
 
 
 def test_a_run_that_finished_after_the_page_was_opened_answers_and_is_on_offer(app, visit, trained_run):

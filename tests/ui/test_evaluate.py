@@ -44,13 +44,13 @@ def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(
     page.get_by_text("True class World, predicted Sports:").wait_for()
 
 
-def test_a_shipped_models_report_is_shown_with_its_diagram_and_without_its_texts(app, visit):
+def test_a_bundled_models_report_is_shown_with_its_diagram_and_without_its_texts(app, visit):
     page = visit(app, "Evaluate")
     page.get_by_text("this is the report it comes with").wait_for()
     page.locator("#reliability .js-plotly-plot").wait_for()
     assert page.locator("#evaluate-button").is_disabled()
-    assert "of your own runs they are shown here" in page.locator("#mistakes").inner_text()
+    assert "They are available for your own runs" in page.locator("#mistakes").inner_text()
     page.get_by_label("True class World, predicted Sports").click()
-    page.locator("#cell-note", has_text="of your own runs they are shown here").wait_for()
+    page.locator("#cell-note", has_text="They are available for your own runs").wait_for()
     page.get_by_role("radio", name="Test").check()
     page.get_by_text("comes with no report on the test split").wait_for()

@@ -64,7 +64,7 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page.wait_for_timeout(3000)
     assert not page.locator("#preview tbody tr").count()
     predict.click()
-    page.get_by_text("3,000 texts classified by: Shipped model").wait_for(timeout=180_000)
+    page.get_by_text("3,000 texts classified by: Bundled model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
 

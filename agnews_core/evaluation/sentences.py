@@ -1,0 +1,60 @@
+"""What an evaluation means, in sentences: the same on the page, on the command line, in reports and in a model's card."""
+
+from agnews_core.evaluation.report import N_BINS, Baseline, EvaluationReport
+
+CHANCE = 0.05
+SMALLEST_P = 0.001
+
+
+def describe_accuracy(report: EvaluationReport) -> str:
+    """Describe how sure the accuracy is, and whether the model was chosen by it."""
+    chosen = (
+        " The model's checkpoint was chosen on these texts; on others it may be a little less accurate."
+        if report.is_of_chosen_on
+        else ""
+    )
+    return (
+        f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
+        f"(95 % interval, Wilson).{chosen}"
+    )
+
+
+def describe_baseline(report: EvaluationReport, baseline: Baseline | None) -> str:
+    """Describe what the plain model reaches on the same texts, and whether the difference is more than chance."""
+    if baseline is None:
+        return ""
+    some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
+    chance = "unlikely" if baseline.p_value < CHANCE else "likely enough"
+    p_value = f"p = {baseline.p_value:.2g}" if baseline.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+    return (
+        f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
+        f"the same texts: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
+        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. Only this model gets "
+        f"{baseline.n_only_model_right:,} texts right, only the baseline {baseline.n_only_baseline_right:,}; the difference is "
+        f"{chance} to be chance ({p_value}, McNemar's exact test)."
+    )
+
+
+def describe_calibration(report: EvaluationReport) -> str:
+    """Describe how far the probabilities can be taken at their word, and on which texts that was measured."""
+    error = (
+        f"On average the model's probability is {report.expected_calibration_error:.1%} away from how often it is right "
+        f"(expected calibration error, {N_BINS} bins)"
+    )
+    if report.uncalibrated_error is None:
+        return f"{error}."
+    how = (
+        "measured on each half of these texts with a temperature fitted on the other half"
+        if report.is_cross_fitted
+        else "measured on the very texts that its temperature was fitted on, so that on others it is a little larger"
+    )
+    return (
+        f"{error}, {how}. The model's own temperature ({report.temperature:.2f}) is fitted on them together; without one, the "
+        f"error is {report.uncalibrated_error:.1%}."
+    )
+
+
+def describe_origin(report: EvaluationReport) -> str:
+    """Name the base model, the seed and the versions that decide the numbers."""
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return f"Base model {report.backbone}, seed {report.seed}; {versions}."

@@ -1,0 +1,48 @@
+import pytest
+
+from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
+from tests.evaluation.test_page import BASELINE, report  # noqa: F401  # a fixture
+
+
+def test_the_baseline_is_described_in_points_and_with_what_it_was_trained_on(report):  # noqa: F811
+    said = describe_baseline(report, BASELINE)
+    assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
+    assert "this model is 25.0 points better" in said
+    assert describe_baseline(report, None) == ""
+
+
+def test_whether_chance_alone_could_make_the_difference_is_said(report):  # noqa: F811
+    said = describe_baseline(report, BASELINE)
+    assert (
+        "Only this model gets 2 texts right, only the baseline 1; the difference is likely enough to be chance (p = 1,"
+        in said
+    )
+    apart = BASELINE.model_copy(update={"p_value": 0.0167})
+    assert "is unlikely to be chance (p = 0.017, McNemar's exact test)." in describe_baseline(report, apart)
+    assert "(p < 0.001," in describe_baseline(report, BASELINE.model_copy(update={"p_value": 1e-9}))
+
+
+def test_that_a_model_was_chosen_on_these_texts_is_said_with_its_accuracy(report):  # noqa: F811
+    own = report.model_copy(update={"uncalibrated_error": 0.03})
+    said = "The model's checkpoint was chosen on these texts; on others it may be a little less accurate."
+    assert said in describe_accuracy(own)
+    assert "chosen" not in describe_accuracy(report)
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({}, "(expected calibration error, 15 bins)."),
+        (
+            {"uncalibrated_error": 0.03},
+            "measured on the very texts that its temperature was fitted on, so that on others it is a little larger. The model's",
+        ),
+        (
+            {"uncalibrated_error": 0.03, "is_cross_fitted": True, "temperature": 1.25},
+            "measured on each half of these texts with a temperature fitted on the other half. The model's own temperature "
+            "(1.25) is fitted on them together; without one, the error is 3.0%.",
+        ),
+    ],
+)
+def test_on_which_texts_the_calibration_error_was_measured_is_said(report, changes, how):  # noqa: F811
+    assert how in describe_calibration(report.model_copy(update=changes))
