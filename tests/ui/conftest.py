@@ -163,6 +163,11 @@ def choose_tab(page, title: str) -> None:
     page.get_by_role("tab", name=title, exact=True).click()
 
 
+def choose_model(page, title: str) -> None:
+    page.get_by_label("Model").locator("visible=true").first.click()
+    page.get_by_role("option", name=title).locator("visible=true").last.click()
+
+
 def set_text(page, name: str, value: object) -> None:
     """Type a setting's value under Configure, as a person does."""
     box = page.locator(f"#setting-{name} input, #setting-{name} textarea").first

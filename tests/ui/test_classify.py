@@ -8,7 +8,7 @@ import pytest
 from gradio_client import Client
 
 from agnews_core.labels import LABELS
-from tests.ui.conftest import ROOT, read_toast
+from tests.ui.conftest import ROOT, choose_model, read_toast
 
 TEXT = "A goal in the last <b>minute</b> sent the ${1+1} home side to the {{7*7}} final"
 
@@ -28,8 +28,8 @@ def test_a_text_is_classified_by_enter_and_shown_as_it_was_typed(trained_app, vi
     assert answer.locator(".bar-name").all_inner_texts() == list(LABELS)
     shares = [float(share.rstrip("%")) for share in answer.locator(".bar-share").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=0.3)
-    assert "Answered by: Run trained" in answer.inner_text()
-    assert "Ready: Run trained" in page.locator("#model-status").inner_text()
+    assert "Answered by: Bundled model" in answer.inner_text()
+    assert "Ready: Bundled model" in page.locator("#model-status").inner_text()
 
 
 def test_an_example_is_classified_when_it_is_clicked(trained_app, visit):
@@ -65,15 +65,15 @@ def test_before_any_training_the_bundled_model_answers(app, visit):
     page.get_by_text("Answered by: Bundled model (all-MiniLM-L6-v2").wait_for()
 
 
-def test_a_run_that_finished_after_the_page_was_opened_answers_and_is_on_offer(app, visit, trained_run):
+def test_a_run_that_finished_after_the_page_was_opened_is_on_offer_and_answers_once_it_is_chosen(
+    app, visit, trained_run
+):
     page = visit(app)
     page.get_by_label("News text").wait_for()
-    for name in ("first", "second"):
-        shutil.copytree(trained_run.path, app.runs_dir / name)
+    shutil.copytree(trained_run.path, app.runs_dir / "first")
     ask(page, TEXT)
-    page.get_by_text("Answered by: Run").wait_for(timeout=60_000)
-    page.get_by_label("Model").first.click()
-    page.get_by_role("option", name="Run first").last.click()
+    page.get_by_text("Answered by: Bundled model").wait_for(timeout=60_000)
+    choose_model(page, "Run first")
     ask(page, "Another text")
     page.get_by_text("Answered by: Run first").wait_for()
 

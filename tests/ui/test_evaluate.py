@@ -3,10 +3,12 @@
 import json
 
 from agnews_core.evaluation.files import read_evaluated
+from tests.ui.conftest import choose_model
 
 
 def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app, visit):
     page = visit(trained_app, "Evaluate")
+    choose_model(page, "Run trained")
     page.locator(".confusion").wait_for()  # of the training's own evaluation, without a press of the button
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.locator("#summary .bar-name", has_text="TF-IDF and logistic regression").wait_for()
@@ -33,6 +35,7 @@ def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app,
 
 def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(trained_app, visit):
     page = visit(trained_app, "Evaluate")
+    choose_model(page, "Run trained")
     page.get_by_role("radio", name="Test").check()
     page.get_by_text("Choose a model and a split").wait_for()
     page.get_by_role("button", name="Evaluate", exact=True).click()

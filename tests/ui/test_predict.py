@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from agnews_core.inference.predictions import EXAMPLE_FILE
-from tests.ui.conftest import ROOT, read_toast, run_app, wait_for
+from tests.ui.conftest import ROOT, choose_model, read_toast, run_app, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,7 @@ def test_a_model_that_is_gone_gives_a_toast_and_no_stuck_spinner(trained_run, vi
     shutil.copytree(trained_run.path, tmp_path / "runs" / "trained")
     with run_app(tmp_path / "runs") as app:
         page = visit(app, "Predict")
+        choose_model(page, "Run trained")
         page.get_by_role("button", name="Try the example file").click()
         page.locator("#first-rows tbody tr").first.wait_for()
         (tmp_path / "runs" / "trained" / "adapter" / "adapter_model.safetensors").write_bytes(b"damaged")
