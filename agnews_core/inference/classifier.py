@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from agnews_core.characters import mend
 from agnews_core.devices import choose_device
 from agnews_core.evaluation.calibration import apply_temperature
 from agnews_core.inference.predictions import Prediction, Progress
