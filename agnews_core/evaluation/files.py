@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport
+from agnews_core.evaluation.report import MAX_REPORT_BYTES, REPORT, SPLITS, Baseline, EvaluationReport, read_lone_report
 from agnews_core.whole_files import read_regular, replacing, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_REPORT_BYTES = 10_000_000
 _REPORT_KEY = b"agnews_report"
 
 
@@ -57,15 +56,6 @@ def read_evaluated(folder: Path, split: str) -> Evaluated | None:
 def read_report(folder: Path, split: str) -> EvaluationReport | None:
     """Read the report of a split, or None where it has not been evaluated."""
     return _read_inner_report(folder, split) or read_lone_report(folder, split)
-
-
-def read_lone_report(folder: Path, split: str) -> EvaluationReport | None:
-    """Read report.json, or None where there is none or it is of another split."""
-    try:
-        report = EvaluationReport.model_validate_json(read_regular(folder / REPORT, at_most_bytes=MAX_REPORT_BYTES))
-    except (OSError, ValueError):  # not there, not text, or not a report
-        return None
-    return report if report.split == split else None
 
 
 def read_assessment(folder: Path, split: str) -> Assessment | None:

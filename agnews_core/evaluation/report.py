@@ -1,14 +1,18 @@
 """How good a model is, as it is kept and shown. A schema: it computes nothing and loads nothing heavy."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+from agnews_core.whole_files import read_regular
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 N_BINS = 15  # of confidence, of equal width from 0 to 1
 REPORT = "report.json"  # the evaluation on the validation split, as a folder keeps it and people take it along
+MAX_REPORT_BYTES = 10_000_000
 
 
 class ClassScores(BaseModel):
@@ -88,6 +92,15 @@ class EvaluationReport(BaseModel):
     def is_of_chosen_on(self) -> bool:
         """Whether the model's checkpoint and temperature were chosen on these very texts."""
         return self.uncalibrated_error is not None
+
+
+def read_lone_report(folder: Path, split: str) -> EvaluationReport | None:
+    """Read report.json, or None where there is none or it is of another split."""
+    try:
+        report = EvaluationReport.model_validate_json(read_regular(folder / REPORT, at_most_bytes=MAX_REPORT_BYTES))
+    except (OSError, ValueError):  # not there, not text, or not a report
+        return None
+    return report if report.split == split else None
 
 
 class Baseline(BaseModel):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from agnews_core.errors import CheckpointError, RunError
-from agnews_core.evaluation.files import read_lone_report
+from agnews_core.evaluation.report import read_lone_report
 from agnews_core.libraries import import_libraries
 from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.models.backbones import BUNDLED_BACKBONE
@@ -106,8 +106,7 @@ def read_run_model(run: Run) -> TrainedModel:
     status = run.read_status()
     if not run.has_model():
         raise RunError(
-            f"The run {run.name} has no model to use: it is {status.state}; name another one, or leave --run out for the "
-            "bundled model."
+            f"The run {run.name} has no model to use, since it is {status.state}; choose another model."
         )
     return TrainedModel(
         key=f"run/{run.name}",

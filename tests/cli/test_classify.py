@@ -60,7 +60,7 @@ def test_a_run_without_a_model_to_use_is_refused_by_name(capsys, trained_run, tm
     shutil.rmtree(run.adapter_dir)
     said = fails(capsys, "classify", "News", "--run", "half", "--runs-dir", run.path.parent)
     assert said == (
-        "Error: The run half has no model to use: it is failed; name another one, or leave --run out for the bundled model."
+        "Error: The run half has no model to use, since it is failed; choose another model."
     )
 
 
