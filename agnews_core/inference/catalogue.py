@@ -105,9 +105,7 @@ def read_run_model(run: Run) -> TrainedModel:
     """
     status = run.read_status()
     if not run.has_model():
-        raise RunError(
-            f"The run {run.name} has no model to use, since it is {status.state}; choose another model."
-        )
+        raise RunError(f"The run {run.name} ({status.state}) has no model to use; choose another model.")
     return TrainedModel(
         key=f"run/{run.name}",
         folder=run.path,

@@ -59,9 +59,7 @@ def test_a_run_without_a_model_to_use_is_refused_by_name(capsys, trained_run, tm
     run.update_status(state="failed")
     shutil.rmtree(run.adapter_dir)
     said = fails(capsys, "classify", "News", "--run", "half", "--runs-dir", run.path.parent)
-    assert said == (
-        "Error: The run half has no model to use, since it is failed; choose another model."
-    )
+    assert said == ("Error: The run half (failed) has no model to use; choose another model.")
 
 
 def test_that_a_text_was_not_read_to_its_end_is_said(capsys, trained_run):
