@@ -12,6 +12,7 @@ from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.errors import Page
 from agnews_core.ui.theme import build_css, build_theme
+from agnews_core.uploads import Limits
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 TITLE = "AG News classifier"
@@ -49,7 +50,7 @@ def launch_options() -> dict[str, Any]:
         "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
         "share": is_shared(),
         "footer_links": ["api", "settings"],
-        "max_file_size": "200mb",
+        "max_file_size": Limits().file_bytes,
         "show_error": False,
         "ssr_mode": False,
         "pwa": False,

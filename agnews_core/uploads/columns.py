@@ -7,6 +7,7 @@ knows nothing of file formats.
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
 from agnews_core.characters import mend
@@ -115,11 +116,11 @@ def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> T
             raise DataError(
                 f"There is {'more than one' if chosen else 'no'} column {quote(choice.column)} in this file; {_list(columns)}"
             )
-        return Texts(read_column(chosen[0], missing=missing, budget=budget), choice.column)
+        return Texts(list(read_column(chosen[0], missing=missing, budget=budget)), choice.column)
     named = _named(columns, "text")
     candidates = [named] if named else _find_texts(columns, budget)
     if len(candidates) == 1:
-        return Texts(read_column(candidates[0], missing=missing, budget=budget), candidates[0].name)
+        return Texts(list(read_column(candidates[0], missing=missing, budget=budget)), candidates[0].name)
     if not candidates:
         raise DataError(f"No column of this file holds texts: {_list(columns)}")
     title, description = _named(columns, "title"), _named(columns, "description")
@@ -128,35 +129,34 @@ def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> T
     return _join(title, description, missing=missing, budget=budget)
 
 
-def read_column(column: Column, *, missing: Missing, budget: Budget) -> list[str]:
-    """Make a list of str of a column's rows, in order.
+def read_column(column: Column, *, missing: Missing, budget: Budget) -> Iterator[str]:
+    """Pass a column's rows on as str, in order.
 
     Raises:
-        DataError: the column or some of its rows hold something else than text; the rows are named, counted from 0.
+        DataError: the column holds something else than text; at the end, some of its rows did, which are named.
     """
     if column.holds not in ("text", "bytes", "objects"):
         subject = f"The column {quote(column.name)}" if column.name else "This file"
         raise DataError(f"{subject} holds {column.holds}, not texts; choose another one.")
-    return collect_texts(column.rows(), missing=missing, budget=budget)
+    return iterate_texts(column.rows(), missing=missing, budget=budget)
 
 
-def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -> list[str]:
-    """Make a list of str of rows, in order.
+def iterate_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -> Iterator[str]:
+    """Pass rows on as str, in order.
 
     Raises:
-        DataError: a row is missing and `missing` is "refuse", or holds something else than text.
+        DataError: at the end, a row was missing and `missing` is "refuse", or held something else than text.
     """
-    texts: list[str] = []
     without: list[int] = []
     wrong: list[int] = []
     for number, row in enumerate(budget.metered(rows)):
         if type(row) is str:
-            texts.append(mend(row))
+            yield mend(row)
         elif is_missing(row):
             without.append(number)
-            texts.append("")
+            yield ""
         elif isinstance(row, bytes | memoryview):
-            texts.append(_decode(row, number))
+            yield _decode(row, number)
         else:
             wrong.append(number)
     if wrong:
@@ -165,7 +165,6 @@ def collect_texts(rows: Iterable[object], *, missing: Missing, budget: Budget) -
         )
     if without and missing == "refuse":
         raise DataError(f"{_name_rows(without)} no text; remove such rows, or choose to keep them as empty texts.")
-    return texts
 
 
 def is_missing(row: object) -> bool:
@@ -215,13 +214,12 @@ def _rank_rows(rows: Iterable[object]) -> int:
 
 
 def _join(title: Column, description: Column, *, missing: Missing, budget: Budget) -> Texts:
-    titles = read_column(title, missing=missing, budget=budget)
-    descriptions = read_column(description, missing=missing, budget=budget)
-    if len(titles) != len(descriptions):
-        raise DataError(
-            f"{quote(title.name)} has {len(titles):,} rows and {quote(description.name)} {len(descriptions):,}."
-        )
-    texts = [" ".join(part for part in pair if part) for pair in zip(titles, descriptions, strict=True)]
+    parts = [read_column(column, missing=missing, budget=budget) for column in (title, description)]
+    texts = []
+    for pair in zip_longest(*parts):  # in step, as lists of both would take their room twice
+        if None in pair:
+            raise DataError(f"{quote(title.name)} and {quote(description.name)} have not equally many rows.")
+        texts.append(" ".join(filter(None, pair)))
     name = f"{title.name} + {description.name}"
     return Texts(texts, name, (f"Read {quote(title.name)} and {quote(description.name)}, joined by a space.",))
 

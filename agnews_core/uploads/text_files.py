@@ -15,7 +15,7 @@ from typing import Final
 
 from agnews_core.errors import DataError, quote
 from agnews_core.labels import LABELS, ORIGINAL_COLUMNS, is_original_row
-from agnews_core.uploads.columns import Budget, Choice, Column, Missing, Texts, choose_texts, collect_texts
+from agnews_core.uploads.columns import Budget, Choice, Column, Missing, Texts, choose_texts, iterate_texts
 
 UNICODE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS: Final = (",", "\t", ";", "|")
@@ -153,7 +153,7 @@ def _is_header(cells: list[str]) -> bool:
 
 def _read_lines(data: bytes, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
     lines = (line.removesuffix(b"\n").removesuffix(b"\r").decode() for line in io.BytesIO(data))
-    texts = collect_texts(lines, missing=missing, budget=budget)
+    texts = list(iterate_texts(lines, missing=missing, budget=budget))
     while texts and not texts[-1]:
         texts.pop()
     blank = sum(not text.strip() for text in texts)

@@ -165,6 +165,33 @@ def test_a_small_table_that_unfolds_to_far_more_is_a_sentence(upload):
         )
 
 
+def test_a_table_is_read_piece_by_piece(upload):
+    rows, unused = 100_000, "x" * 1_000
+    table = pa.table({"text": ["news"] * rows, "unused": [unused] * rows})
+    arrow = io.BytesIO()
+    with pa.ipc.new_file(arrow, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table, max_chunksize=10_000)
+    files = {"csv": "text,unused\n" + f"news,{unused}\n" * rows, "parquet": parquet(table), "arrow": arrow.getvalue()}
+    for kind, data in files.items():
+        read = upload(f"news.{kind}", data, limits=Limits(memory_bytes=400 * 2**20))
+        assert (read.kind, read.texts) == (kind, ["news"] * rows)
+
+
+def test_a_row_that_is_longer_than_a_piece_is_a_sentence(upload):
+    message = (
+        r"^This table has a row of more than 4 MB, or a quotation mark that is not closed; save it again as CSV\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        upload("news.csv", f"text,label\n{'x' * 13_000_000},1\nnews,2\n")
+
+
+def test_titles_and_descriptions_that_are_not_equally_many_are_refused(upload):
+    message = r"^'title' and 'description' have not equally many rows\.$"
+    for titles in (["a"], ["a", "b", "c"]):
+        with pytest.raises(DataError, match=message):
+            upload("news.pkl", pickle.dumps({"title": titles, "description": ["d", "e"]}))
+
+
 def test_latin_1_is_read_and_mentioned(upload):
     read = upload("news.csv", "text,label\nSpäte Tore,1\n".encode("latin-1"))
     assert read.texts == ["Späte Tore"]

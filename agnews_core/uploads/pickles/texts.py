@@ -56,7 +56,7 @@ def choose_from_record(record: object, size_bytes: int, choice: Choice) -> Texts
         raise DataError(
             f"This file holds one list of texts and no column {quote(choice.column)}; leave the column out."
         )
-    return Texts(read_column(single, missing=choice.missing, budget=budget), single.name or None)
+    return Texts(list(read_column(single, missing=choice.missing, budget=budget)), single.name or None)
 
 
 def _choose_split(record: object, choice: Choice) -> object:
