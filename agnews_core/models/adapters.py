@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames
 from agnews_core.errors import CheckpointError
 from agnews_core.labels import LABELS
-from agnews_core.whole_files import write_whole
+from agnews_core.whole_files import read_regular, write_whole
 
 ADAPTER_INFO = "agnews.json"  # written last of an adapter's files, so that one that is there is whole
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's own
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+MAX_INFO_BYTES = 1_000_000
 
 
 class AdapterInfo(BaseModel):
@@ -29,7 +30,7 @@ class AdapterInfo(BaseModel):
     lora_scaling: LoraScaling
     max_length: int = Field(ge=8, le=512)
     labels: tuple[str, ...] = LABELS
-    temperature: float = Field(default=1.0, gt=0, le=100)  # logits are divided by it; see `calibration`
+    temperature: float = Field(default=1.0, ge=0.01, le=100)  # logits are divided by it; see `calibration`
 
 
 def write_adapter_info(info: AdapterInfo, adapter_dir: Path) -> None:
@@ -45,15 +46,13 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     """
     path = adapter_dir / ADAPTER_INFO
     try:
-        info = AdapterInfo.model_validate_json(path.read_text(encoding="utf-8"))
+        info = AdapterInfo.model_validate_json(read_regular(path, at_most_bytes=MAX_INFO_BYTES))
     except FileNotFoundError as error:
         raise CheckpointError(
             f"The folder {adapter_dir} holds no adapter of this program ({ADAPTER_INFO} is missing)."
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} does not describe an adapter: it is not text in UTF-8.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"`{part}` " for part in first["loc"][:1])

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
@@ -23,7 +24,11 @@ from agnews_core.models.adapters import (
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint, load_backbone
 from agnews_core.models.card import build_card
 from agnews_core.models.lora import load_with_lora, read_layer_ranks
-from agnews_core.whole_files import write_whole
+from agnews_core.whole_files import read_regular, write_whole
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+MAX_WEIGHT = 1e6  # far above what training makes, far below where products overflow; NaN is not below it either
+MAX_WEIGHT_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
 def _load_weights(model: Any, path: Path) -> None:
     """Fill LoRA and head from a file that must hold exactly these tensors in these shapes."""
     try:
-        state = load_file(path)
+        state = load(read_regular(path, at_most_bytes=MAX_WEIGHT_BYTES))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"The adapter's weights {path} are missing or damaged.") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
@@ -96,4 +101,9 @@ def _load_weights(model: Any, path: Path) -> None:
         raise CheckpointError(
             f"The adapter's weights {path} do not fit its backbone: {len(odd)} tensors differ, first {odd[0]}."
         )
+    for name, tensor in state.items():
+        if tensor.dtype not in DTYPES or not (tensor.abs() <= MAX_WEIGHT).all():
+            raise CheckpointError(
+                f"The adapter's weights {path} are damaged: {name} holds no numbers that a model can have."
+            )
     set_peft_model_state_dict(model, state)

@@ -1,8 +1,11 @@
 import json
+import os
+import re
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from agnews_core.config import build_config
 from agnews_core.errors import CheckpointError
@@ -64,7 +67,7 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path):
 
 def test_a_description_that_is_not_text_is_refused(saved):
     (saved / "agnews.json").write_bytes(b"\xff\xfe{}")
-    with pytest.raises(CheckpointError, match=r"agnews\.json does not describe an adapter: it is not text in UTF-8\."):
+    with pytest.raises(CheckpointError, match=r"agnews\.json does not describe an adapter: Invalid JSON"):
         load_model(saved)
 
 
@@ -90,11 +93,47 @@ def test_damaged_weights_are_refused(saved):
         load_model(saved)
 
 
-@pytest.mark.parametrize("change", [{"layer_ranks": {"8": 10**9}}, {"target_modules": ["(a+)+$"]}, {"lora_alpha": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer_ranks": {"8": 10**9}},
+        {"target_modules": ["(a+)+$"]},
+        {"lora_alpha": "x"},
+        {"temperature": 1e-45},
+        {"temperature": float("nan")},
+    ],
+)
 def test_an_adapter_that_describes_itself_absurdly_is_refused(saved, change):
     info = json.loads((saved / "agnews.json").read_text()) | change
     (saved / "agnews.json").write_text(json.dumps(info))
     with pytest.raises(CheckpointError, match="does not describe an adapter"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38, torch.zeros(1, dtype=torch.int8)], ids=str)
+def test_weights_that_no_model_can_have_are_refused(saved, value):
+    path = saved / "adapter_model.safetensors"
+    state = load_file(path)
+    name = min(state)
+    state[name] = (
+        state[name].to(value.dtype) if isinstance(value, torch.Tensor) else torch.full_like(state[name], value)
+    )
+    save_file(state, path)
+    with pytest.raises(
+        CheckpointError, match=rf"are damaged: {re.escape(name)} holds no numbers that a model can have\."
+    ):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("name", ["agnews.json", "adapter_model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_in_an_adapters_folder_is_refused_at_once(saved, name, kind):
+    (saved / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(saved / name)
+    else:
+        (saved / name).symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match=r"cannot be read: it is not a regular file|are missing or damaged"):
         load_model(saved)
 
 
