@@ -4,10 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from agnews_core import hub
-from agnews_core.news.sources import SAMPLE_DIR
+from agnews_core.news.sources import HUB_DATASET, SAMPLE_DIR
 from tests.local_hub import LocalHub
 
 # Tests that want the hub say so; no other may wait for it.
@@ -129,3 +130,15 @@ def local_hub(monkeypatch, tmp_path):
     yield served
     served.stop()
     close_session()
+
+
+@pytest.fixture
+def hub_news(local_hub, tmp_path):
+    """A hub with a small AG News in the files that the real one has."""
+    (tmp_path / "repo" / "data").mkdir(parents=True)
+    for split, count in (("train", 80), ("test", 8)):
+        texts = [f"{split} {number}" for number in range(count)]
+        frame = pd.DataFrame({"text": texts, "label": [0, 1, 2, 3] * (count // 4)})
+        frame.to_parquet(tmp_path / "repo" / "data" / f"{split}-00000-of-00001.parquet")
+    local_hub.add(HUB_DATASET, tmp_path / "repo", repo_type="dataset", **{"README.md": b"# AG News"})
+    return local_hub

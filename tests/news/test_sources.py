@@ -1,12 +1,11 @@
 """Where news is found, and what is said when it cannot be had."""
 
-import pandas as pd
 import pytest
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
 from agnews_core.hub import hub_answers
-from agnews_core.news.sources import HUB_DATASET, NewsFolder, find_news, look_for_news
+from agnews_core.news.sources import NewsFolder, find_news, look_for_news
 from agnews_core.news.splits import load_news
 
 
@@ -60,18 +59,6 @@ def test_the_hub_that_cannot_be_reached_is_told_with_the_ways_out():
     assert str(caught.value) == (
         f"{WITHOUT_HUB}; connect to the hub once, or set `data` to a folder of news or to sample, the bundled news."
     )
-
-
-@pytest.fixture
-def hub_news(local_hub, tmp_path):
-    """A hub with a small AG News in the files that the real one has."""
-    (tmp_path / "repo" / "data").mkdir(parents=True)
-    for split, count in (("train", 80), ("test", 8)):
-        texts = [f"{split} {number}" for number in range(count)]
-        frame = pd.DataFrame({"text": texts, "label": [0, 1, 2, 3] * (count // 4)})
-        frame.to_parquet(tmp_path / "repo" / "data" / f"{split}-00000-of-00001.parquet")
-    local_hub.add(HUB_DATASET, tmp_path / "repo", repo_type="dataset", **{"README.md": b"# AG News"})
-    return local_hub
 
 
 @pytest.mark.parametrize("name", ["auto", "hub"])
