@@ -1,5 +1,6 @@
 """News split into training and validation, 90/10, with what was left out counted and said."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from agnews_core.errors import DataError
 from agnews_core.labels import LABELS
 from agnews_core.news.counts import DataCounts
 from agnews_core.news.sources import NewsFolder, find_news
-from agnews_core.news.tables import find_split, read_split
+from agnews_core.news.tables import find_split, read_split, stamp_news
 
 VALIDATION_SHARE = 0.1
 
@@ -42,12 +43,18 @@ def load_news(config: TrainConfig) -> News:
         DataError: The news cannot be had, or a row is not what it should be.
     """
     folder = find_news(config.data)
+    return _load(folder, stamp_news(folder.path), config.seed, config.max_train_samples, config.max_eval_samples)
+
+
+@functools.lru_cache(maxsize=1)  # an evaluation and its baseline ask for the same news
+def _load(folder: NewsFolder, stamp: object, seed: int, max_train: int | None, max_eval: int | None) -> News:
     rows = read_split(folder.path, "train")
     test_rows = read_split(folder.path, "test") if find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)
     not_empty = _drop_empty(rows)
     kept, n_duplicates, n_in_test = _drop_repeats(not_empty, test)
-    train, validation = _split(kept, config)
+    train, validation = _split(kept, seed)
+    train, validation = take(train, max_train, seed), take(validation, max_eval, seed)
     counts = DataCounts(
         source=folder.source,
         n_read=len(rows),
@@ -85,13 +92,13 @@ def _normalise(texts: "pd.Series[str]") -> "pd.Series[str]":
     return texts.str.split().str.join(" ").str.casefold()
 
 
-def _split(rows: pd.DataFrame, config: TrainConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     if rows["label"].nunique() < 2:
         found = f"all are {LABELS[rows['label'].iloc[0]]}" if len(rows) else "none is left"
         raise DataError(f"Training needs texts of at least 2 classes; of the usable texts {found}.")
     try:
         train, validation = train_test_split(
-            rows, test_size=VALIDATION_SHARE, stratify=rows["label"], random_state=config.seed
+            rows, test_size=VALIDATION_SHARE, stratify=rows["label"], random_state=seed
         )
     except ValueError as error:
         # Validation, a tenth rounded up, needs a text of each class.
@@ -100,7 +107,7 @@ def _split(rows: pd.DataFrame, config: TrainConfig) -> tuple[pd.DataFrame, pd.Da
             f"{len(rows)} usable texts cannot be split into training and validation; each of the classes present needs at "
             f"least 2 texts, and all together at least {least}."
         ) from error
-    return take(train, config.max_train_samples, config.seed), take(validation, config.max_eval_samples, config.seed)
+    return train, validation
 
 
 def take(rows: pd.DataFrame, at_most: int | None, seed: int) -> pd.DataFrame:
