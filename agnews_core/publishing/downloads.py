@@ -31,6 +31,12 @@ def write_download(name: str, text: str) -> Path:
     return path
 
 
+def measure_downloads() -> int:
+    """Return how many bytes the files take that were made so far and are not yet forgotten."""
+    _forget_old_ones()
+    return sum(path.stat().st_size for path in Path(_find_folder().name).glob("*/*") if path.is_file())
+
+
 def _forget_old_ones() -> None:
     own = Path(_find_folder().name)
     own.mkdir(exist_ok=True)  # it may have been taken for one that was left

@@ -1,6 +1,7 @@
 """The tab Classify: a text in, the four classes' probabilities out, and on request the words that decided."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_tab
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
+    from agnews_core.inference.classifier import Classifier
     from agnews_core.inference.predictions import Prediction
 
 MAX_LETTERS = 20_000
@@ -30,6 +32,15 @@ EXAMPLES = [
     "Astronomers say a new telescope has found water in the air of a small planet near our own.",
     "The chip maker will spend two billion on a plant that is to build processors for cars.",
 ]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a model said of a text, and which one."""
+
+    title: str
+    classifier: "Classifier"
+    prediction: "Prediction"
 
 
 def build_tab(runs_dir: Path) -> None:
@@ -81,28 +92,29 @@ def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
 def _wire_answer(
     runs_dir: Path, inputs: list[Any], outputs: list[Any], button: gr.Button, examples: gr.Dataset
 ) -> None:
-    @toasts
-    def show(text: str, key: str) -> tuple[Any, ...]:
-        return _answer(runs_dir, text, key), *_hide_words()
-
+    show = toasts(partial(_respond, runs_dir, with_words=False))
     quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
     chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, **PRIVATE)
     chosen.then(show, inputs, outputs, **quiet)
 
 
-def _answer(runs_dir: Path, text: str, key: str | None) -> str:
-    """Return the answer to show, or what stands in its place and a toast where there is nothing to answer."""
+def _respond(runs_dir: Path, text: str, key: str | None, *, with_words: bool) -> tuple[Any, Any, Any]:
+    """Return the answer to show and its words, or what stands in their place and a toast where there is nothing to answer."""
     try:
-        title, prediction = _classify(runs_dir, text, key)
+        answered = _classify(runs_dir, text, key)
     except DataError as error:
         warn(error)
-        return EMPTY
-    return build_prediction(prediction, title, is_cut=prediction.cut_at is not None)
+        return EMPTY, *_hide_words()
+    shown = build_prediction(answered.prediction, answered.title)
+    if not with_words:
+        return shown, *_hide_words()
+    found = explain(answered.classifier, answered.prediction)
+    return shown, _format_words(found), gr.HTML(build_words(found), visible=True)
 
 
-def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Prediction"]:
-    """Return the title of the model that answered, and its answer.
+def _classify(runs_dir: Path, text: str, key: str | None) -> _Answer:
+    """Find the model once, and ask it.
 
     Raises:
         DataError: There is no text, or far too much of it.
@@ -112,7 +124,8 @@ def _classify(runs_dir: Path, text: str, key: str | None) -> tuple[str, "Predict
     if len(text) > MAX_LETTERS:
         raise DataError(f"The text has {len(text):,} characters; give at most {MAX_LETTERS:,}.")
     model = find_model(runs_dir, key)
-    return model.title, CLASSIFIERS.load(model).predict([text])[0]
+    classifier = CLASSIFIERS.load(model)
+    return _Answer(model.title, classifier, classifier.predict([text])[0])
 
 
 def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: gr.HTML) -> list[Any]:
@@ -125,15 +138,7 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: g
     ranked = gr.HTML(visible=False)
     gr.Markdown(METHOD, elem_classes="small-print")
 
-    @toasts
-    def show(given: str, key: str) -> tuple[Any, ...]:
-        answered = _answer(runs_dir, given, key)  # the one that is shown may be to another text
-        if answered == EMPTY:
-            return EMPTY, *_hide_words()
-        classifier = CLASSIFIERS.load(find_model(runs_dir, key))
-        found = explain(classifier, classifier.predict([given])[0])
-        return answered, _format_words(found), gr.HTML(build_words(found), visible=True)
-
+    show = toasts(partial(_respond, runs_dir, with_words=True))
     asked = {"show_progress_on": answer, "concurrency_limit": 2, "concurrency_id": "words", **PRIVATE}
     ask.click(show, [text, model], [answer, words, ranked], **asked)
     return [words, ranked]
@@ -158,8 +163,8 @@ def _build_endpoint(runs_dir: Path) -> None:
 
     @toasts
     def classify(text: str, model: str = "") -> dict[str, Any]:
-        title, prediction = _classify(runs_dir, text, model)
-        return {**prediction.to_json(), "unsure": prediction.is_unsure, "model": title}
+        answered = _classify(runs_dir, text, model)
+        return {**answered.prediction.to_json(), "unsure": answered.prediction.is_unsure, "model": answered.title}
 
     gr.Button(visible=False).click(
         classify,

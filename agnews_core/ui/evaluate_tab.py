@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from agnews_core.errors import AgNewsError
+from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation.files import Assessment, read_assessment, read_evaluated
 from agnews_core.evaluation.page import build_html, build_json
 from agnews_core.evaluation.report import SPLITS, Split
@@ -19,7 +19,7 @@ from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_mode
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
 from agnews_core.ui.errors import toasts
-from agnews_core.ui.events import PRIVATE
+from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_reliability_figure
@@ -60,54 +60,62 @@ class _View:
     cell: gr.HTML
     reliability: gr.Plot
     mistakes: gr.HTML
-    html: gr.DownloadButton
-    json: gr.DownloadButton
+    html: gr.Button
+    json: gr.Button
+    saved: gr.DownloadButton
 
 
 def build_tab(runs_dir: Path) -> None:
     """Lay out the tab inside the current gr.Tab and wire its events."""
+    parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
-        model = build_model_choice(runs_dir)
-        split = gr.Radio(
+        parts["model"] = build_model_choice(runs_dir)
+        parts["split"] = gr.Radio(
             [(name.capitalize(), name) for name in SPLITS],
             value="validation",
             label="Split",
-            info="Validation: kept aside from the training texts. Test: a file of its own, where the news has one.",
+            info="Validation: a tenth of the news, not trained on. Test: a file of its own, where the news has one.",
         )
-        button = gr.Button("Evaluate", variant="primary", scale=0, min_width=150, elem_id="evaluate-button")
-    status = gr.HTML(build_line(EMPTY), elem_id="evaluate-status")
-    with gr.Column(visible=False) as results:
-        parts = _build_results()
-    _wire(runs_dir, _View(model, split, button, status, results, *parts))
+        parts["button"] = gr.Button("Evaluate", variant="primary", scale=0, min_width=150, elem_id="evaluate-button")
+    parts["status"] = gr.HTML(build_line(EMPTY), elem_id="evaluate-status")
+    with gr.Column(visible=False) as parts["results"]:
+        parts |= _build_results()
+    view = _View(**parts)
+    _wire(runs_dir, view)
+    _wire_downloads(runs_dir, view)
 
 
-def _build_results() -> tuple[Any, ...]:
-    summary = gr.HTML(elem_id="summary")
+def _build_results() -> dict[str, Any]:
+    parts: dict[str, Any] = {"summary": gr.HTML(elem_id="summary")}
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             gr.Markdown("### Confusion matrix")
-            confusion = gr.HTML(elem_id="confusion", js_on_load=CELL_JS)
+            parts["confusion"] = gr.HTML(elem_id="confusion", js_on_load=CELL_JS)
         with gr.Column(scale=1, min_width=320):
             gr.Markdown("### Reliability")
-            reliability = gr.Plot(show_label=False, elem_id="reliability")
+            parts["reliability"] = gr.Plot(show_label=False, elem_id="reliability")
     gr.Markdown("### Texts of a cell")
     with gr.Row():
-        true = gr.Dropdown(list(LABELS), label="True class", value=None)
-        predicted = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
-    cell_note = gr.HTML(build_line(CHOOSE_CELL), elem_id="cell-note")
-    cell = gr.HTML(visible=False, elem_id="cell-texts")
+        parts["true"] = gr.Dropdown(list(LABELS), label="True class", value=None)
+        parts["predicted"] = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
+    parts["cell_note"] = gr.HTML(build_line(CHOOSE_CELL), elem_id="cell-note")
+    parts["cell"] = gr.HTML(visible=False, elem_id="cell-texts")
     gr.Markdown("### Scores of each class")
-    classes = gr.HTML(elem_id="classes")
+    parts["classes"] = gr.HTML(elem_id="classes")
     gr.Markdown("### Most confident mistakes")
-    mistakes = gr.HTML(elem_id="mistakes")
+    parts["mistakes"] = gr.HTML(elem_id="mistakes")
     with gr.Row():
-        html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
-        json = gr.DownloadButton("Download the report (JSON)", elem_id="report-json")
-    return summary, classes, confusion, true, predicted, cell_note, cell, reliability, mistakes, html, json
+        parts["html"] = gr.Button("Download the report (HTML)", elem_id="report-html")
+        parts["json"] = gr.Button("Download the report (JSON)", elem_id="report-json")
+    parts["saved"] = gr.DownloadButton("Save the report", visible="hidden", elem_id="saved-report")
+    return parts
 
 
 def _wire(runs_dir: Path, view: _View) -> None:
-    shown = [getattr(view, name) for name in view.__dataclass_fields__ if name not in ("model", "split")]
+    shown = [
+        view.button, view.status, view.results, view.summary, view.classes, view.confusion, view.true, view.predicted,
+        view.cell_note, view.cell, view.reliability, view.mistakes,
+    ]  # fmt: skip
     chosen = [view.model, view.split]
     cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
 
@@ -143,6 +151,28 @@ def _wire(runs_dir: Path, view: _View) -> None:
     gr.on([view.true.input, view.predicted.input], name, [*chosen, view.true, view.predicted], cell, **look)
 
 
+def _wire_downloads(runs_dir: Path, view: _View) -> None:
+    for kind, button in (("html", view.html), ("json", view.json)):
+        written = button.click(
+            toasts(partial(_write_report, runs_dir, kind)), [view.model, view.split], view.saved, **ACTION
+        )
+        written.success(None, js="() => document.querySelector('#saved-report').click()")
+
+
+def _write_report(runs_dir: Path, kind: str, key: str, split: str) -> gr.DownloadButton:
+    model = find_model(runs_dir, key)
+    found = read_assessment(model.folder, split)
+    if found is None:
+        raise RunError("This evaluation is no longer kept; press Evaluate to make it again.")
+    text = (
+        build_json(found.report, found.baseline)
+        if kind == "json"
+        else build_html(found.report, found.baseline, title=model.title)
+    )
+    name = f"report-{model.key.rpartition('/')[2]}-{split}.{kind}"
+    return gr.DownloadButton(value=str(write_download(name, text)))
+
+
 def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
     """Show what is kept of the chosen model and split, if anything is."""
     try:
@@ -162,7 +192,6 @@ def _show_kept(view: _View, runs_dir: Path, key: str, split: str) -> Updates:
 def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
     """Fill every component with an assessment."""
     report, title = found.report, model.title
-    name = f"{model.key.rpartition('/')[2]}-{report.split}"
     return {
         view.button: gr.Button(interactive=not model.is_bundled),
         view.status: build_line(f"{title}: {_describe_source(model, found)}"),
@@ -176,8 +205,6 @@ def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
         view.cell: gr.HTML(visible=False),
         view.reliability: gr.Plot(build_reliability_figure(report.reliability), visible=bool(report.reliability)),
         view.mistakes: _format_mistakes(found),
-        view.html: str(write_download(f"report-{name}.html", build_html(report, found.baseline, title=title))),
-        view.json: str(write_download(f"report-{name}.json", build_json(report, found.baseline))),
     }
 
 

@@ -14,6 +14,7 @@ from agnews_core.inference.catalogue import CLASSIFIERS, find_model
 from agnews_core.inference.predictions import EXAMPLE_FILE
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import choose_download_path
+from agnews_core.publishing.kept import fetch_kept, keep_table, keep_texts
 from agnews_core.ui.errors import toasts, warn
 from agnews_core.ui.events import PRIVATE, QUIET
 from agnews_core.ui.markup import build_line, build_problem, build_progress, build_table
@@ -31,7 +32,16 @@ MAX_LETTERS = 600  # of a text in the preview
 KEPT_SECONDS = 3600  # a visitor's predictions, after they were last used
 ALL_CLASSES = "All classes"
 EMPTY = "Upload a file, or try the example. Each row or line is one text."
+NO_FILE = "There is no file to predict; upload one, or try the example file."
 Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A visitor's file, as it was read."""
+
+    name: str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -56,84 +66,78 @@ class _View:
     preview: gr.HTML
     label_names: gr.Checkbox
     probabilities: gr.Checkbox
-    download: gr.DownloadButton
+    download: gr.Button
+    saved: gr.DownloadButton
     upload: gr.State
     table: gr.State
 
 
 def build_tab(runs_dir: Path) -> None:
     """Lay out the tab inside the current gr.Tab and wire its events."""
+    parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            file = gr.File(
-                label="File of texts (pickle, csv, jsonl, parquet, txt)",
-                height=150,
-                elem_id="upload",
+            parts["file"] = gr.File(
+                label="File of texts (pickle, csv, jsonl, parquet, txt)", height=150, elem_id="upload"
             )
             example = gr.Button("Try the example file", interactive=EXAMPLE_FILE.is_file(), elem_id="example-button")
         with gr.Column(scale=2, min_width=300):
-            model = build_model_choice(runs_dir)
-            with gr.Accordion("How the file is read", open=False) as reading:
-                column = gr.Textbox(
-                    label="Column", info="The one that holds the texts. Empty: it is looked for.", max_length=200
-                )
-                split = gr.Textbox(label="Split", info="Which one to read, where a file holds several.", max_length=200)
-                empty_missing = gr.Checkbox(label="Read missing texts as empty ones instead of refusing the file")
-            predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
-            cancel = gr.Button("Cancel", visible=False, elem_id="cancel-button")
-    status = gr.HTML(build_line(EMPTY), elem_id="predict-status")
-    first_rows = gr.HTML(visible=False, elem_id="first-rows")
-    with gr.Column(visible=False) as results:
-        parts = _build_results()
-    kept = [gr.State(None, time_to_live=KEPT_SECONDS) for _ in ("upload", "table")]
-    view = _View(
-        *[
-            file,
-            reading,
-            column,
-            split,
-            empty_missing,
-            model,
-            predict,
-            cancel,
-            status,
-            first_rows,
-            results,
-            *parts,
-            *kept,
-        ]
-    )
-    _wire_reading(view, example)
-    _wire_predicting(runs_dir, view)
+            parts["model"] = build_model_choice(runs_dir)
+            parts |= _build_reading()
+            parts["predict"] = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
+            parts["cancel"] = gr.Button("Cancel", visible=False, elem_id="cancel-button")
+    parts["status"] = gr.HTML(build_line(EMPTY), elem_id="predict-status")
+    parts["first_rows"] = gr.HTML(visible=False, elem_id="first-rows")
+    with gr.Column(visible=False) as parts["results"]:
+        parts |= _build_results()
+    kept = {name: gr.State(None, time_to_live=KEPT_SECONDS) for name in ("upload", "table")}
+    view = _View(**parts, **kept)
+    predicted = _wire_predicting(runs_dir, view)
+    _wire_reading(view, example, predicted)
     _wire_results(view)
     _build_endpoint(runs_dir)
 
 
-def _build_results() -> tuple[Any, ...]:
+def _build_reading() -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    with gr.Accordion("How the file is read", open=False) as parts["reading"]:
+        parts["column"] = gr.Textbox(
+            label="Column", info="The one that holds the texts. Empty: it is looked for.", max_length=200
+        )
+        parts["split"] = gr.Textbox(
+            label="Split", info="Which one to read, where a file holds several.", max_length=200
+        )
+        parts["empty_missing"] = gr.Checkbox(label="Read missing texts as empty ones instead of refusing the file")
+    return parts
+
+
+def _build_results() -> dict[str, Any]:
+    parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             gr.Markdown("### Texts of each class")
-            counts = gr.Plot(show_label=False, elem_id="counts")
+            parts["counts"] = gr.Plot(show_label=False, elem_id="counts")
         with gr.Column(scale=1, min_width=260):
             gr.Markdown("### Download")
-            label_names = gr.Checkbox(label="Add the classes' names")
-            probabilities = gr.Checkbox(label="Add the probabilities")
-            download = gr.DownloadButton("Download predictions", variant="primary", elem_id="download-predictions")
+            parts["label_names"] = gr.Checkbox(label="Add the classes' names")
+            parts["probabilities"] = gr.Checkbox(label="Add the probabilities")
+            parts["download"] = gr.Button("Download predictions", variant="primary", elem_id="download-predictions")
+            parts["saved"] = gr.DownloadButton("Save the predictions", visible="hidden", elem_id="saved-predictions")
             gr.Markdown(
                 "A CSV file of all texts. ID: its place in the file, from 0. Label: 0 World, 1 Sports, 2 Business, 3 Sci/Tech."
             )
     gr.Markdown("### Predictions")
     with gr.Row():
-        label = gr.Dropdown([ALL_CLASSES, *LABELS], value=ALL_CLASSES, label="Class", scale=1)
-        query = gr.Textbox(label="Texts that hold", placeholder="a word or phrase", scale=2, max_length=200)
-    found = gr.HTML(build_line(""), elem_id="found")
-    preview = gr.HTML(elem_id="preview")
-    return counts, label, query, found, preview, label_names, probabilities, download
+        parts["label"] = gr.Dropdown([ALL_CLASSES, *LABELS], value=ALL_CLASSES, label="Class", scale=1)
+        parts["query"] = gr.Textbox(label="Search the texts", placeholder="a word or phrase", scale=2, max_length=200)
+    parts["found"] = gr.HTML(build_line(""), elem_id="found")
+    parts["preview"] = gr.HTML(elem_id="preview")
+    return parts
 
 
-def _wire_reading(view: _View, example: gr.Button) -> None:
+def _wire_reading(view: _View, example: gr.Button, predicted: Any) -> None:
     options = [view.column, view.split, view.empty_missing]
-    shown = [view.upload, view.status, view.first_rows, view.predict, view.results, view.reading]
+    shown = [view.upload, view.status, view.first_rows, view.predict, view.cancel, view.results, view.reading]
     look = {"show_progress_on": view.status, "concurrency_limit": 2, "concurrency_id": "read", **PRIVATE}
 
     @toasts
@@ -148,9 +152,9 @@ def _wire_reading(view: _View, example: gr.Button) -> None:
 
     gr.on(
         [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input],
-        read, [view.file, *options], shown, **look,
+        read, [view.file, *options], shown, cancels=[predicted], **look,
     )  # fmt: skip
-    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, **QUIET).then(
+    example.click(lambda: str(EXAMPLE_FILE), outputs=view.file, cancels=[predicted], **QUIET).then(
         read, [view.file, *options], shown, **look
     )
 
@@ -171,7 +175,8 @@ def _forget(view: _View) -> Updates:
         view.upload: None,
         view.status: build_line(EMPTY),
         view.first_rows: gr.HTML(visible=False),
-        view.predict: gr.Button(interactive=False),
+        view.predict: gr.Button(interactive=False, visible=True),
+        view.cancel: gr.Button(visible=False),
         view.results: gr.Column(visible=False),
     }
 
@@ -183,19 +188,21 @@ def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
     said = f"{name}: {texts} read{column} ({upload.kind}). {' '.join(upload.notes)}"
     rows = [[str(row), text[:MAX_LETTERS]] for row, text in enumerate(upload.texts[:N_FIRST_ROWS])]
     return {
-        view.upload: upload,
+        view.upload: _Kept(name, keep_texts(upload.texts)),
         view.status: build_line(said),
         view.first_rows: gr.HTML(build_table(["First rows", "Text"], rows, label="First rows"), visible=True),
-        view.predict: gr.Button(interactive=True),
+        view.predict: gr.Button(interactive=True, visible=True),
+        view.cancel: gr.Button(visible=False),
         view.results: gr.Column(visible=False),
     }
 
 
-def _wire_predicting(runs_dir: Path, view: _View) -> None:
+def _wire_predicting(runs_dir: Path, view: _View) -> Any:
+    """Wire Predict and Cancel; return the event that another file cancels."""
     buttons = [view.predict, view.cancel]
     shown = [
         view.status, view.first_rows, view.results, view.table, view.counts, view.label, view.query, view.found,
-        view.preview, view.label_names, view.probabilities, view.download,
+        view.preview, view.label_names, view.probabilities,
     ]  # fmt: skip
 
     def begin() -> Updates:
@@ -219,14 +226,17 @@ def _wire_predicting(runs_dir: Path, view: _View) -> None:
     predicted.success(end, None, buttons, **QUIET)
     predicted.failure(fail, None, [view.status, *buttons], **QUIET)
     view.cancel.click(cancel, None, [view.status, *buttons], cancels=[predicted], **QUIET)
+    return predicted
 
 
-def _predict_and_show(runs_dir: Path, view: _View, upload: "Upload | None", key: str) -> Iterator[Updates]:
+def _predict_and_show(runs_dir: Path, view: _View, upload: _Kept | None, key: str) -> Iterator[Updates]:
     """Show how far it is after each slice of texts, where a visitor's cancelling ends it, and then the results."""
     from agnews_core.evaluation.calibration import apply_temperature
     from agnews_core.inference.tables import build_table as build_predictions
 
-    texts = _check_upload(upload).texts
+    if upload is None:
+        raise DataError(NO_FILE)
+    texts = list(fetch_kept(upload.path)["text"])
     yield {view.status: build_line("Loading the model…", busy=True), view.results: gr.Column(visible=False)}
     model = find_model(runs_dir, key)
     classifier = CLASSIFIERS.load(model)
@@ -236,13 +246,8 @@ def _predict_and_show(runs_dir: Path, view: _View, upload: "Upload | None", key:
         n_done += len(rows)
         yield {view.status: build_progress("Predicting", n_done, len(texts), unit="texts")}
     table = build_predictions(apply_temperature(logits, classifier.temperature), texts=texts)
-    yield {view.status: build_line(f"{len(texts):,} texts classified by: {model.title}."), **_show_table(view, table)}
-
-
-def _check_upload(upload: "Upload | None") -> "Upload":
-    if upload is None:
-        raise DataError("There is no file to predict; upload one, or try the example file.")
-    return upload
+    said = f"{upload.name}: {len(texts):,} texts classified by: {model.title}."
+    yield {view.status: build_line(said), **_show_table(view, table)}
 
 
 def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
@@ -250,7 +255,7 @@ def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
     from agnews_core.inference.tables import count_classes
 
     return {
-        view.table: table,
+        view.table: keep_table(table),
         view.results: gr.Column(visible=True),
         view.first_rows: gr.HTML(visible=False),
         view.counts: build_counts_figure(count_classes(table)),
@@ -259,7 +264,6 @@ def _show_table(view: _View, table: "pd.DataFrame") -> Updates:
         **_show_rows(view, table, ALL_CLASSES, ""),
         view.label_names: False,
         view.probabilities: False,
-        view.download: _write(table, label_names=False, probabilities=False),
     }
 
 
@@ -267,22 +271,21 @@ def _wire_results(view: _View) -> None:
     filters, extras = [view.label, view.query], [view.label_names, view.probabilities]
     gr.on(
         [view.label.input, view.query.change],  # gradio swallows the first input after an output
-        toasts(partial(_show_rows, view)), [view.table, *filters], [view.found, view.preview],
+        toasts(lambda kept, *chosen: _show_rows(view, fetch_kept(kept), *chosen)),
+        [view.table, *filters], [view.found, view.preview],
         show_progress="hidden", trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
     )  # fmt: skip
-    gr.on(
-        [box.input for box in extras],
-        toasts(lambda table, names, shares: _write(table, label_names=names, probabilities=shares)),
-        [view.table, *extras], view.download, trigger_mode="always_last", **PRIVATE,
+    written = view.download.click(
+        toasts(lambda kept, names, shares: _write(fetch_kept(kept), label_names=names, probabilities=shares)),
+        [view.table, *extras], view.saved, concurrency_limit=4, **PRIVATE,
     )  # fmt: skip
+    written.success(None, js="() => document.querySelector('#saved-predictions').click()")
 
 
-def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str) -> Updates:
+def _show_rows(view: _View, table: "pd.DataFrame", label: str, query: str) -> Updates:
     """Show the rows that a filter leaves, as many as a page can hold."""
     from agnews_core.inference.tables import filter_table
 
-    if table is None:
-        raise DataError("These predictions are no longer kept; predict the file again.")
     rows = filter_table(table, label_name=label, query=query)
     first = f"the first {MAX_ROWS} of " if len(rows) > MAX_ROWS else ""
     values = [
@@ -297,11 +300,9 @@ def _show_rows(view: _View, table: "pd.DataFrame | None", label: str, query: str
     }
 
 
-def _write(table: "pd.DataFrame | None", *, label_names: bool, probabilities: bool) -> str:
+def _write(table: "pd.DataFrame", *, label_names: bool, probabilities: bool) -> str:
     from agnews_core.inference.tables import write_csv
 
-    if table is None:
-        raise DataError("These predictions are no longer kept; predict the file again.")
     path = choose_download_path("predictions.csv")
     write_csv(table, path, label_names=label_names, probabilities=probabilities)
     return str(path)
@@ -314,7 +315,9 @@ def _build_endpoint(runs_dir: Path) -> None:
     def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
         from agnews_core.inference.tables import build_table as build_predictions
 
-        upload = _check_upload(_read(file, column, split, empty_missing=False) if file else None)
+        if not file:
+            raise DataError(NO_FILE)
+        upload = _read(file, column, split, empty_missing=False)
         classifier = CLASSIFIERS.load(find_model(runs_dir, model))
         table = build_predictions(classifier.compute_probabilities(upload.texts))
         return _write(table, label_names=label_names, probabilities=probabilities)

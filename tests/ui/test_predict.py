@@ -42,7 +42,7 @@ def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(train
     page.get_by_label("Add the classes' names").check()
     wait_for(page, lambda: next(csv.reader(download(page).splitlines())) == ["ID", "Label", "LabelName"])
     n_all = page.locator("#preview tbody tr").count()
-    page.get_by_label("Texts that hold").fill("no text holds this")
+    page.get_by_label("Search the texts").fill("no text holds this")
     page.get_by_text(f"Shown: 0 of {n_all} texts.").wait_for()
 
 
@@ -67,6 +67,15 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page.get_by_text("3,000 texts classified by: Bundled model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
+    predict.click()
+    status.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
+    other = tmp_path / "other.txt"
+    other.write_text("A goal in the last minute.\n")
+    page.locator("#upload input[type=file]").set_input_files(other)  # while the first file is predicted
+    status.get_by_text("other.txt: 1 text read").wait_for()
+    cancel.wait_for(state="hidden")
+    page.wait_for_timeout(3000)
+    assert not page.locator("#preview tbody tr").locator("visible=true").count()
 
 
 def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app, visit, tmp_path):
