@@ -101,7 +101,7 @@ def _read_frame(path: Path) -> "pd.DataFrame":
 
 
 def _name_columns(frame: "pd.DataFrame", path: Path) -> tuple["pd.DataFrame", int]:
-    """Give the columns our names; return also the number of the first class, 0, or 1 where the file counts from 1."""
+    """Rename the columns as ours are called, and return the number of the first class, 0, or 1 where the file counts from 1."""
     original = list(frame.columns)
     frame = frame.rename(columns=lambda name: str(name).strip().lower())
     first_label = 0

@@ -1,4 +1,4 @@
-"""Tells by its content what kind of file an upload is, and has it read.
+"""Recognises an upload by its content, and has it read.
 
 The name of a file counts only where the content can be read in two ways: prose with commas is a text a line in
 news.txt, and might be a table in news.csv.

@@ -61,7 +61,7 @@ class NumpyArray:
 
 
 def is_array(record: object) -> TypeGuard[Made]:
-    """Say whether a record is a numpy array."""
+    """Return whether a record is a numpy array."""
     return is_made(record, "numpy._reconstruct", "numpy._frombuffer")
 
 

@@ -38,7 +38,7 @@ class ArrowArray:
 
 
 def is_arrow(record: object) -> bool:
-    """Say whether a record is an Arrow array, whole or in chunks."""
+    """Return whether a record is an Arrow array, whole or in chunks."""
     return is_made(record, "pyarrow._restore_array", "pyarrow.chunked_array")
 
 

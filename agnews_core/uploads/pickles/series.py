@@ -32,7 +32,7 @@ _BACKED: Final = "pandas.__pyx_unpickle_NDArrayBacked"
 
 
 def is_series(record: object) -> TypeGuard[Made]:
-    """Say whether a record is one column of values."""
+    """Return whether a record is one column of values."""
     if is_made(record, _BACKED):
         return _backed_class(record) is not None
     return (
@@ -57,7 +57,7 @@ def read_series(record: object, name: str | None = None) -> Column:
 
 
 def is_index(record: object) -> TypeGuard[Made]:
-    """Say whether a record is a pandas Index."""
+    """Return whether a record is a pandas Index."""
     return is_made(record, *_INDEX_MAKERS)
 
 

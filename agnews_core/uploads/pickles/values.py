@@ -15,12 +15,12 @@ _FLOAT_LAYOUTS: Final = {"f2": "e", "f4": "f", "f8": "d"}
 
 
 def is_made(record: object, *kinds: str) -> TypeGuard[Made]:
-    """Say whether a record is a call of one of these."""
+    """Return whether a record is a call of one of these."""
     return isinstance(record, Made) and record.kind in kinds
 
 
 def is_name(record: object, *kinds: str) -> TypeGuard[Name]:
-    """Say whether a record names one of these."""
+    """Return whether a record names one of these."""
     return isinstance(record, Name) and record.kind in kinds
 
 
