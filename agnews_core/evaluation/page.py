@@ -24,6 +24,23 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } tr { borde
 """
 
 
+CLASS_COLUMNS = ("Class", "Precision", "Recall", "F1", "Texts")
+MISTAKE_COLUMNS = ("True class", "Predicted", "Probability", "Text")
+
+
+def list_classes(report: EvaluationReport) -> list[tuple[str, ...]]:
+    """Return the rows of CLASS_COLUMNS."""
+    return [
+        (it.label_name, f"{it.precision:.3f}", f"{it.recall:.3f}", f"{it.f1:.3f}", f"{it.support:,}")
+        for it in report.per_class
+    ]
+
+
+def list_mistakes(report: EvaluationReport) -> list[tuple[str, ...]]:
+    """Return the rows of MISTAKE_COLUMNS."""
+    return [(LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text) for it in report.mistakes]
+
+
 def build_json(report: EvaluationReport, baseline: Baseline | None) -> str:
     """Build the report with the baseline inside it."""
     values = {**report.model_dump(), "baseline": baseline.model_dump() if baseline else None}
@@ -56,19 +73,14 @@ def build_html(report: EvaluationReport, baseline: Baseline | None, *, title: st
 
 
 def _build_classes(report: EvaluationReport) -> str:
-    rows = [
-        (escape(row.label_name), f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}")
-        for row in report.per_class
-    ]
-    return _build_table(("Class", "Precision", "Recall", "F1", "Texts"), rows)
+    return _build_table(CLASS_COLUMNS, list_classes(report))
 
 
 def _build_confusion(report: EvaluationReport) -> str:
     rows = [
-        (escape(LABELS[label]), *(f"{count:,}" for count in counts))
-        for label, counts in enumerate(report.confusion_matrix)
+        (LABELS[label], *(f"{count:,}" for count in counts)) for label, counts in enumerate(report.confusion_matrix)
     ]
-    return _build_table(("True class", *map(escape, LABELS)), rows, diagonal=True)
+    return _build_table(("True class", *LABELS), rows, diagonal=True)
 
 
 def _build_reliability(report: EvaluationReport) -> str:
@@ -82,24 +94,16 @@ def _build_reliability(report: EvaluationReport) -> str:
 def _build_mistakes(report: EvaluationReport) -> str:
     if not report.mistakes:
         return "<p>None.</p>" if report.accuracy == 1 else "<p>Their texts are not part of this report.</p>"
-    rows = [
-        (
-            f"{escape(LABELS[it.label])}, taken for {escape(LABELS[it.predicted])}",
-            f"{it.probability:.1%}",
-            escape(it.text),
-        )
-        for it in report.mistakes
-    ]
-    return _build_table(("True class", "Probability", "Text"), rows)
+    return _build_table(MISTAKE_COLUMNS, list_mistakes(report))
 
 
 def _build_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, diagonal: bool = False) -> str:
     def mark(row: int, column: int, value: str) -> str:
         number = "n" if value[:1].isdigit() else ""
         right = " right" if diagonal and column == row + 1 else ""
-        return f'<td class="{number}{right}">{value}</td>'
+        return f'<td class="{number}{right}">{escape(value)}</td>'
 
-    head = "".join(f"<th>{name}</th>" for name in header)
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(
         f"<tr>{''.join(mark(number, column, value) for column, value in enumerate(row))}</tr>"
         for number, row in enumerate(rows)

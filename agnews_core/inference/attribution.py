@@ -64,7 +64,7 @@ class Attribution:
         return max((abs(piece.weight or 0.0) for piece in self.pieces), default=0.0)
 
     def find_role(self, piece: Piece) -> Role | None:
-        """Say in a word what a piece does, measured against the weightiest one; None where that is next to nothing."""
+        """Return in a word what a piece does, measured against the weightiest one; None where that is next to nothing."""
         share = (piece.weight or 0.0) / max(self.largest_weight, NOTEWORTHY)
         if share <= -HELPS_FROM:
             return "speaks against it"

@@ -167,7 +167,7 @@ class ClassifierCache:
             return self._find(key) or self._add(key, model)
 
     def has(self, model: TrainedModel) -> bool:
-        """Tell whether a model is in memory."""
+        """Return whether a model is in memory."""
         with self._lock:
             return identify(model) in self._loaded
 

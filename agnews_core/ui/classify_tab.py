@@ -78,7 +78,7 @@ def build_tab(runs_dir: Path) -> None:
 
 
 def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
-    """Say that the model is being loaded, load it, say that it is there; here a failure is a line, not a toast."""
+    """Load the model, with a line before and after; here a failure is a line, not a toast."""
     try:
         model = find_model(runs_dir, key)
         if not CLASSIFIERS.has(model):

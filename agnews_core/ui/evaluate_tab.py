@@ -13,7 +13,14 @@ from gradio.context import Context
 
 from agnews_core.errors import AgNewsError, RunError
 from agnews_core.evaluation.files import Assessment, read_assessment, read_evaluated
-from agnews_core.evaluation.page import build_html, build_json
+from agnews_core.evaluation.page import (
+    CLASS_COLUMNS,
+    MISTAKE_COLUMNS,
+    build_html,
+    build_json,
+    list_classes,
+    list_mistakes,
+)
 from agnews_core.evaluation.report import SPLITS, Split
 from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
 from agnews_core.labels import LABELS
@@ -197,7 +204,7 @@ def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
         view.status: build_line(f"{title}: {_describe_source(model, found)}"),
         view.results: gr.Column(visible=True),
         view.summary: build_summary(found),
-        view.classes: _format_classes(found),
+        view.classes: build_table(CLASS_COLUMNS, list_classes(report), label="Scores of each class"),
         view.confusion: build_confusion(report),
         view.true: None,
         view.predicted: None,
@@ -241,18 +248,8 @@ def _format_texts(rows: "pd.DataFrame") -> str:
     return build_table([*LABELS, "Text"], values, label="Texts of the cell")
 
 
-def _format_classes(found: Assessment) -> str:
-    values = [
-        [it.label_name, f"{it.precision:.3f}", f"{it.recall:.3f}", f"{it.f1:.3f}", f"{it.support:,}"]
-        for it in found.report.per_class
-    ]
-    return build_table(["Class", "Precision", "Recall", "F1", "Texts"], values, label="Scores of each class")
-
-
 def _format_mistakes(found: Assessment) -> str:
-    values = [
-        [LABELS[it.label], LABELS[it.predicted], f"{it.probability:.1%}", it.text] for it in found.report.mistakes
-    ]
-    if not values:
+    rows = list_mistakes(found.report)
+    if not rows:
         return build_line("None: every text was classified correctly." if found.report.accuracy == 1 else NO_TEXTS)
-    return build_table(["True class", "Predicted", "Probability", "Text"], values, label="Most confident mistakes")
+    return build_table(MISTAKE_COLUMNS, rows, label="Most confident mistakes")

@@ -92,7 +92,7 @@ def build_words(found: "Attribution") -> str:
 
 
 def _note_cut(found: "Attribution") -> str:
-    """Say that a text was not read to its end, where that is so."""
+    """Return a note that a text was not read to its end, where that is so."""
     last = found.pieces[-1] if found.pieces else None
     cut = any(letter.isalnum() for letter in last.text) if last and last.weight is None else False
     said = "The model reads only the beginning of a text this long; the words after it have no weight."

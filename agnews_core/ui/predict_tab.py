@@ -182,7 +182,7 @@ def _forget(view: _View) -> Updates:
 
 
 def _show_upload(view: _View, name: str, upload: "Upload") -> Updates:
-    """Say what was read and how, and show the first rows."""
+    """Show what was read and how, and the first rows."""
     column = f" from the column {upload.column!r}" if upload.column else ""
     texts = "1 text" if len(upload.texts) == 1 else f"{len(upload.texts):,} texts"
     said = f"{name}: {texts} read{column} ({upload.kind}). {' '.join(upload.notes)}"

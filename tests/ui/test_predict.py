@@ -64,15 +64,13 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page.wait_for_timeout(3000)
     assert not page.locator("#preview tbody tr").count()
     predict.click()
-    page.get_by_text("3,000 texts classified by: Bundled model").wait_for(timeout=180_000)
+    page.get_by_text("long.txt: 3,000 texts classified by: Bundled model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
     predict.click()
     status.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
-    other = tmp_path / "other.txt"
-    other.write_text("A goal in the last minute.\n")
-    page.locator("#upload input[type=file]").set_input_files(other)  # while the first file is predicted
-    status.get_by_text("other.txt: 1 text read").wait_for()
+    page.get_by_role("button", name="Try the example file").click()  # while the first file is predicted
+    status.get_by_text("read from the column 'text' (pickle)").wait_for()
     cancel.wait_for(state="hidden")
     page.wait_for_timeout(3000)
     assert not page.locator("#preview tbody tr").locator("visible=true").count()
