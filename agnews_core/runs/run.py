@@ -15,7 +15,6 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
 from agnews_core.runs.locks import is_locked
-from agnews_core.runs.metrics import drop_rows_after
 from agnews_core.runs.status import ACTIVE, RESUMABLE, RunStatus, State, now, parse_status
 from agnews_core.whole_files import write_whole
 
@@ -161,18 +160,6 @@ class Run:
         with self.metrics_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """Read all rows of metrics.jsonl; a line torn by a kill is skipped."""
-        try:
-            lines = self.metrics_path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        return [row for line in lines if (row := _parse_row(line)) is not None]
-
-    def drop_metrics_after(self, step: int) -> None:
-        """Forget rows of steps that will be trained again after a resume."""
-        drop_rows_after(self.metrics_path, step)
-
     def stop(self, *, keep: bool = True, is_taken: bool = False) -> RunStatus:
         """Stop a run that waits at once, and ask one that trains to stop after its current step; others stay as they are.
 
@@ -262,11 +249,3 @@ class Run:
                 shutil.rmtree(self.path)
             except OSError as error:
                 raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error
-
-
-def _parse_row(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) else None

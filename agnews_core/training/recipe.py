@@ -14,6 +14,7 @@ from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
 from agnews_core.runs import Run, RunStatus
+from agnews_core.runs.metrics import drop_rows_after
 from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
@@ -79,7 +80,7 @@ def _train_model(run: Run, *, resume: bool) -> Trained:
     checkpoint = find_checkpoint(run) if resume else None
     parts = load_parts(run)
     if resume:
-        run.drop_metrics_after(find_step(checkpoint))
+        drop_rows_after(run.metrics_path, find_step(checkpoint))
         note(run, f"Resumed from step {find_step(checkpoint)}.")
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
     enter(run, "training")

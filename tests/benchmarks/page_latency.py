@@ -19,6 +19,7 @@ import numpy as np
 
 from agnews_core.config import build_config
 from agnews_core.runs import Run, create_run
+from tests.rows import read_rows
 from tests.ui.conftest import ROOT, App, run_app
 
 N_ASKED = 60
@@ -76,12 +77,12 @@ def train_beside(folder: Path):
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     )
     try:
-        while len(run.read_metrics()) < WARM_STEPS:
+        while len(read_rows(run)) < WARM_STEPS:
             assert child.poll() is None, "the training has ended"
             time.sleep(0.5)
-        before = len(run.read_metrics())
+        before = len(read_rows(run))
         yield
-        assert len(run.read_metrics()) > before, "the training stood still"
+        assert len(read_rows(run)) > before, "the training stood still"
     finally:
         child.kill()
         child.wait()

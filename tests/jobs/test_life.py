@@ -19,6 +19,7 @@ from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.runs import Run, RunStatus, create_run, list_runs
 from agnews_core.training.recipe import train
 from tests.processes import HeldTraining, Moment, start_training
+from tests.rows import read_rows
 
 PROJECT = Path(__file__).parents[2]
 FEW = {
@@ -164,7 +165,7 @@ def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path
     training.join()
     assert run.read_status().state == "interrupted"
     start_training(run, resume=True).join()
-    status, rows = run.read_status(), run.read_metrics()
+    status, rows = run.read_status(), read_rows(run)
     assert (status.state, status.step, status.max_steps) == ("finished", steps[-1], 4), status.reason
     assert [row["step"] for row in rows if "loss" in row] == steps
     best = max(row["eval_accuracy"] for row in rows if "eval_accuracy" in row)

@@ -17,6 +17,7 @@ from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import Run, create_run, find_run, now
 from agnews_core.runs.overview import look
 from agnews_core.runs.snapshot import take_snapshot
+from tests.rows import read_rows
 
 
 def wait_until(condition, seconds=20):
@@ -328,7 +329,7 @@ def test_a_real_run_trains_in_a_child_process_to_its_end(tmp_path, tiny):
     run = queue.start(tiny, by=HOST)
     wait_until(lambda: state(run) not in ("queued", "running"), seconds=120)
     assert state(run) == "finished", run.read_status().reason
-    rows = run.read_metrics()
+    rows = read_rows(run)
     assert all(row["memory_mib"] > 0 for row in rows if "loss" in row)
     assert (run.adapter_dir / "adapter_model.safetensors").is_file()
     assert "%|" not in (run.path / "output.txt").read_text()  # no bar where nobody sees it move

@@ -9,7 +9,7 @@ import pytest
 from agnews_core.config import TrainConfig
 from agnews_core.runs import create_run
 from agnews_core.runs import metrics as module
-from agnews_core.runs.metrics import MAX_POINTS, Curve, Metrics, Reading, read_on
+from agnews_core.runs.metrics import MAX_POINTS, Curve, Metrics, Reading, drop_rows_after, read_on
 
 
 def write(path, steps, **values):
@@ -73,7 +73,7 @@ def test_a_resumed_run_s_file_is_read_anew_also_where_it_is_longer_than_before(t
     path = run.path / "metrics.jsonl"
     write(path, range(1, 9))
     before = read_on(path, Reading())
-    run.drop_metrics_after(4)
+    drop_rows_after(path, 4)
     write(path, range(5, 30), note="from the second part")
     found = read_on(path, before).metrics
     assert found.loss.points[0] == list(range(1, 30))

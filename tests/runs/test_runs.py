@@ -27,6 +27,8 @@ from agnews_core.runs import (
 )
 from agnews_core.runs import folder as runs_folder
 from agnews_core.runs import run as one_run
+from agnews_core.runs.metrics import drop_rows_after
+from tests.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
@@ -62,7 +64,7 @@ def owner(run):
 def test_a_new_run_is_queued_and_has_its_settings(run):
     assert run.read_status().state == "queued"
     assert run.read_config() == TrainConfig(seed=7)
-    assert run.read_metrics() == []
+    assert not run.metrics_path.exists()
 
 
 def test_a_run_without_a_name_is_named_after_the_time(tmp_path):
@@ -202,7 +204,7 @@ def test_a_run_owned_by_another_process_reads_as_running_until_that_is_killed(ru
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     assert run.read_status().state == "interrupted"
-    assert run.read_metrics() == [{"step": 1, "loss": 0.5}]
+    assert read_rows(run) == [{"step": 1, "loss": 0.5}]
 
 
 def test_a_run_of_a_killed_process_can_be_owned_again(run, owner):
@@ -300,28 +302,6 @@ def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monke
         run.request_stop()
 
 
-def test_metrics_come_back_as_they_were_written(run):
-    rows = [{"step": 1, "loss": 0.5}, {"step": 1, "eval_accuracy": 0.25}, {"step": 2, "note": "\u2028"}]
-    for row in rows:
-        run.append_metrics(row)
-    assert run.read_metrics() == rows
-
-
-@pytest.mark.parametrize("torn", ['{"step": 2, "lo', '{"step": 2', "{", "\x00\x00\x00", "12", '"x'])
-def test_a_torn_last_line_is_skipped(run, torn):
-    run.append_metrics({"step": 1})
-    with (run.path / "metrics.jsonl").open("a") as file:
-        file.write(torn)
-    assert run.read_metrics() == [{"step": 1}]
-
-
-def test_a_line_torn_inside_a_character_is_skipped(run):
-    run.append_metrics({"step": 1})
-    with (run.path / "metrics.jsonl").open("ab") as file:
-        file.write('{"x": "é'.encode()[:-1])
-    assert run.read_metrics() == [{"step": 1}]
-
-
 @pytest.mark.parametrize("odd", ['{"step": 4, "ti', '{"step": "b", "time": 1.0}\n', "[]\n", "\0\n"])
 def test_rows_that_will_be_trained_again_are_forgotten_with_what_is_no_row(run, odd):
     rows = [{"step": step, "time": 1.0 + step} for step in (1, 2, 3)]
@@ -329,9 +309,9 @@ def test_rows_that_will_be_trained_again_are_forgotten_with_what_is_no_row(run, 
         run.append_metrics(row)
     with run.metrics_path.open("a") as file:
         file.write(odd)
-    run.drop_metrics_after(2)
+    drop_rows_after(run.metrics_path, 2)
     run.append_metrics(rows[-1])
-    assert run.read_metrics() == rows
+    assert read_rows(run) == rows
 
 
 @pytest.mark.parametrize(

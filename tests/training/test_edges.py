@@ -5,6 +5,7 @@ import pytest
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
 from agnews_core.training.recipe import train
+from tests.rows import read_rows
 
 FEW = {"max_train_samples": 64, "max_eval_samples": 16, "per_device_train_batch_size": 16, "max_steps": None}
 
@@ -35,7 +36,7 @@ FEW = {"max_train_samples": 64, "max_eval_samples": 16, "per_device_train_batch_
 def test_losses_and_evaluations_come_when_they_should(tiny_settings, tmp_path, settings, losses, evaluations):
     run = create_run(tmp_path, build_config({**tiny_settings, **FEW, **settings}))
     train(run)
-    rows, status = run.read_metrics(), run.read_status()
+    rows, status = read_rows(run), run.read_status()
     assert (status.state, status.step) == ("finished", losses[-1])
     assert [row["step"] for row in rows if "loss" in row] == losses
     assert [row["step"] for row in rows if "eval_accuracy" in row] == evaluations

@@ -29,6 +29,7 @@ from agnews_core.training import parts
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
 from tests.processes import Moment, start_training
+from tests.rows import read_rows
 
 PROJECT = Path(__file__).parents[2]
 
@@ -41,7 +42,7 @@ def _start(run_dir: Path, settings: dict, *more: str) -> subprocess.Popen:
 
 def _wait_for_step(run: Run, step: int, process: subprocess.Popen) -> None:
     for _ in range(3600):
-        if any(row["step"] >= step for row in run.read_metrics()):
+        if any(row["step"] >= step for row in read_rows(run)):
             return
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
@@ -49,11 +50,11 @@ def _wait_for_step(run: Run, step: int, process: subprocess.Popen) -> None:
 
 
 def _losses(run: Run) -> dict[int, float]:
-    return {row["step"]: row["loss"] for row in run.read_metrics() if "loss" in row}
+    return {row["step"]: row["loss"] for row in read_rows(run) if "loss" in row}
 
 
 def test_every_step_and_every_evaluation_is_recorded(trained_run):
-    rows = trained_run.read_metrics()
+    rows = read_rows(trained_run)
     assert [row["step"] for row in rows if "loss" in row] == list(range(1, 10))
     assert [row["step"] for row in rows if "eval_loss" in row] == [3, 6, 9]
     wanted = {"eval_accuracy", "eval_f1", "eval_precision", "eval_recall"}
@@ -94,7 +95,7 @@ def test_the_saved_model_is_the_first_of_the_best_ones_seen_and_not_the_last(tin
     )
     for run in (first, long, last):
         train(run)
-    assert len({row["eval_accuracy"] for row in long.read_metrics() if "eval_accuracy" in row}) == 1
+    assert len({row["eval_accuracy"] for row in read_rows(long) if "eval_accuracy" in row}) == 1
     of_first, of_long, of_last = (load_file(run.adapter_dir / ADAPTER_WEIGHTS) for run in (first, long, last))
     assert all(torch.equal(of_first[name], of_long[name]) for name in of_first)
     assert not all(torch.equal(of_last[name], of_long[name]) for name in of_long)
@@ -152,7 +153,7 @@ def test_a_run_killed_half_way_resumes_and_ends_as_if_it_had_not_been(tiny_setti
     assert "Resumed from step 4." in killed.read_status().notes
     # Not only as many steps: the same batches in the same order, hence the same losses and the same model.
     assert _losses(killed) == _losses(whole)
-    assert [row["step"] for row in killed.read_metrics()] == [row["step"] for row in whole.read_metrics()]
+    assert [row["step"] for row in read_rows(killed)] == [row["step"] for row in read_rows(whole)]
     first, second = (load_file(run.adapter_dir / ADAPTER_WEIGHTS) for run in (whole, killed))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -412,7 +413,7 @@ def test_a_gpu_is_used_and_watched(tiny_settings, tmp_path):
     run = create_run(tmp_path, build_config(tiny_settings))
     train(run)
     assert run.read_status().device == "cuda"
-    assert "gpu_memory_mib" in run.read_metrics()[0]
+    assert "gpu_memory_mib" in read_rows(run)[0]
 
 
 def test_a_folder_without_write_permission_is_a_sentence(tiny_settings, tmp_path):

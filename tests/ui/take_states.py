@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from agnews_core.runs import list_runs
+from tests.rows import read_rows
 from tests.ui.conftest import FLAGS, App, choose_tab, configure, find_chromium, run_app, wait_for, wait_for_state
 from tests.ui.take_screenshots import SETTLE_MS, SIZES, STEPS, open_tab
 
@@ -49,7 +50,7 @@ def main(folder: Path) -> None:
         start(page, **SHORT)
         wait_for_state(page, "Queued")
         page.screenshot(path=folder / "train-queued-light.png", full_page=True)
-        wait_for(page, lambda: len(list_runs(app.runs_dir)[1].read_metrics()) > 15, seconds=300)
+        wait_for(page, lambda: len(read_rows(list_runs(app.runs_dir)[1])) > 15, seconds=300)
         take(browser, app, folder, "working", ("Train",))
         list_runs(app.runs_dir)[1].request_stop(keep=True)
         wait_for_state(page, "Finished", seconds=600)

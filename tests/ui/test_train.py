@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from agnews_core.runs import Run, list_runs
+from tests.rows import read_rows
 from tests.ui.conftest import choose_tab, configure, count_points, run_app, wait_for, wait_for_state
 
 LONG = {"max_steps": 2000, "eval_steps": 10, "per_device_train_batch_size": 4, "early_stopping_patience": 0}
@@ -87,7 +88,7 @@ def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last
         wait_for_state(page, "Finished", seconds=240)
     notes = " ".join(run.read_status().notes)
     assert any(f"Resumed from step {step}." in notes for step in checkpoints)
-    steps = [row["step"] for row in run.read_metrics() if "loss" in row]
+    steps = [row["step"] for row in read_rows(run) if "loss" in row]
     assert steps == list(range(1, 201))
 
 
