@@ -12,7 +12,6 @@ from agnews_core.libraries import import_libraries
 from agnews_core.models.backbones import count_layers
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.training.assessment import Assessment
-from agnews_core.ui.errors import shown_as_toast, toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.markup import build_line
@@ -76,11 +75,11 @@ def _wire_preset(settings: SettingControls, preset: gr.Dropdown) -> None:
     def choose(name: str) -> Values:
         return set_controls(settings, list_values(build_config(preset=name)))
 
-    preset.input(toasts(choose), preset, list(controls.values()), **ACTION)
+    preset.input(choose, preset, list(controls.values()), **ACTION)
     backbone, ranks = controls["backbone"], controls["layer_ranks"]
-    backbone.input(toasts(redraw_ranks), [backbone, ranks], ranks, **ACTION)
+    backbone.input(redraw_ranks, [backbone, ranks], ranks, **ACTION)
     # What "auto" stands for may have more layers than the page began with.
-    gr.context.Context.root_block.load(toasts(redraw_ranks), [backbone, ranks], ranks, **QUIET)
+    gr.context.Context.root_block.load(redraw_ranks, [backbone, ranks], ranks, **QUIET)
 
 
 def redraw_ranks(backbone: str, ranks: list[int]) -> Any:
@@ -113,7 +112,7 @@ def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> Non
         shown = format_plan(assessment, limit=config.max_trainable_parameters)
         return {panel: shown, ranks: figure.to_json(), settings.sentence: format_sentence(config)}
 
-    settings.on_change(toasts(show), [panel, ranks, settings.sentence])
+    settings.on_change(show, [panel, ranks, settings.sentence])
 
 
 def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButton, saved: gr.DownloadButton) -> None:
@@ -125,10 +124,10 @@ def _wire_files(settings: SettingControls, save: gr.Button, load: gr.UploadButto
     def read(path: str) -> Values:
         return set_controls(settings, list_values(build_checked(read_settings(Path(path)))))
 
-    written = save.click(toasts(write), settings.inputs, saved, **ACTION)
+    written = save.click(write, settings.inputs, saved, **ACTION)
     written.success(None, js="() => document.querySelector('#saved-settings').click()")
     loading = {**ACTION, "preprocess": True}  # an upload is checked and becomes a path
-    load.upload(toasts(read), load, list(settings.controls.values()), **loading)
+    load.upload(read, load, list(settings.controls.values()), **loading)
 
 
 def plan_settings(
@@ -143,8 +142,7 @@ def plan_settings(
         target_modules: As query,value,output.dense. Empty: the preset's.
     """
     given = {"backbone": backbone, "layer_ranks": layer_ranks, "target_modules": target_modules}
-    with shown_as_toast():
-        assessment = _assess(build_checked({name: value for name, value in given.items() if value}, preset=preset))
+    assessment = _assess(build_checked({name: value for name, value in given.items() if value}, preset=preset))
     return {
         **assessment.plan.model_dump(mode="json"),
         "estimate": asdict(assessment.estimate),

@@ -13,7 +13,6 @@ from agnews_core.jobs.queue import JobQueue
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
-from agnews_core.ui.errors import toasts
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.models import find_tab
 from agnews_core.ui.run_status import format_place
@@ -49,11 +48,11 @@ def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
         return refresh(watch.look(max_age_seconds=SHARED_SECONDS), view, page) if in_sight else pause(view, page)
 
     for chosen in (view.run.input, view.compared.input, view.all_runs.input, find_tab().select):
-        chosen(toasts(choose), view.inputs, view.outputs, **QUIET)
+        chosen(choose, view.inputs, view.outputs, **QUIET)
     # Each tick tells whether the tab is in sight: a page that shows another one costs next to nothing, and no answer that
     # comes late can leave a page that shows this one without news.
     for timer in (view.fast, view.slow):
-        timer.tick(toasts(tick), [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
+        timer.tick(tick, [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
 
 
 def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, view: TrainView) -> None:
@@ -65,7 +64,7 @@ def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, vi
         gr.Info(f"Run {run.name}: {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
         return refresh(overview, view, TrainPage(), show=run.name)
 
-    view.start.click(toasts(start), settings.inputs, view.outputs, **ACTION)
+    view.start.click(start, settings.inputs, view.outputs, **ACTION)
 
 
 def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
@@ -76,24 +75,21 @@ def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
         text = QUESTION_WAITING.format(name=name) if waits else QUESTION_RUNNING.format(name=name)
         return {view.stop_question: gr.Column(visible=True), view.stop_text: text, view.asked: name}
 
-    def close() -> gr.Column:
-        return gr.Column(visible=False)
-
     def stop(keep: bool, asked: str, *sent: Any) -> Updates:
         queue.stop(asked, by=find_current_visitor(), keep=keep)
-        return {view.stop_question: close(), **refresh(watch.look(), view, read_page(*sent))}
+        return {view.stop_question: _close(), **refresh(watch.look(), view, read_page(*sent))}
 
     def resume(*sent: Any) -> Updates:
         page = read_page(*sent)
         queue.resume(page.run or "", by=find_current_visitor())
         return refresh(watch.look(), view, page)
 
-    view.stop.click(toasts(ask), view.run, [view.stop_question, view.stop_text, view.asked], **ACTION)
-    view.go_on.click(close, None, view.stop_question, **ACTION)
+    view.stop.click(ask, view.run, [view.stop_question, view.stop_text, view.asked], **ACTION)
+    view.go_on.click(_close, None, view.stop_question, **ACTION)
     for button, keep in ((view.keep, True), (view.discard, False)):
         outputs = [view.stop_question, *view.outputs]
-        button.click(toasts(partial(stop, keep)), [view.asked, *view.inputs], outputs, **ACTION)
-    view.resume.click(toasts(resume), view.inputs, view.outputs, **ACTION)
+        button.click(partial(stop, keep), [view.asked, *view.inputs], outputs, **ACTION)
+    view.resume.click(resume, view.inputs, view.outputs, **ACTION)
 
 
 def _wire_runs(watch: RunsWatch, view: TrainView) -> None:
@@ -103,8 +99,8 @@ def _wire_runs(watch: RunsWatch, view: TrainView) -> None:
     def pack(name: str | None) -> gr.DownloadButton:
         return gr.DownloadButton(value=write_model_zip(find_run(watch.runs_dir, name or ""), by=find_current_visitor()))
 
-    view.table.select(toasts(choose), view.all_runs, view.outputs, **ACTION)
-    packed = view.download.click(toasts(pack), view.run, view.saved, **ACTION)
+    view.table.select(choose, view.all_runs, view.outputs, **ACTION)
+    packed = view.download.click(pack, view.run, view.saved, **ACTION)
     packed.success(None, js="() => document.querySelector('#saved-zip').click()")
 
 
@@ -115,14 +111,15 @@ def _wire_delete(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
         text = f"**Delete run {name}** with its model, curves and report? This cannot be undone."
         return {view.delete_question: gr.Column(visible=True), view.delete_text: text, view.asked: name}
 
-    def close() -> gr.Column:
-        return gr.Column(visible=False)
-
     def delete(asked: str, *sent: Any) -> Updates:
         queue.delete(asked, by=find_current_visitor())
-        return {view.delete_question: close(), **refresh(watch.look(), view, read_page(*sent))}
+        return {view.delete_question: _close(), **refresh(watch.look(), view, read_page(*sent))}
 
-    view.delete.click(toasts(ask), view.run, [view.delete_question, view.delete_text, view.asked], **ACTION)
-    view.do_not_delete.click(close, None, view.delete_question, **ACTION)
+    view.delete.click(ask, view.run, [view.delete_question, view.delete_text, view.asked], **ACTION)
+    view.do_not_delete.click(_close, None, view.delete_question, **ACTION)
     outputs = [view.delete_question, *view.outputs]
-    view.really_delete.click(toasts(delete), [view.asked, *view.inputs], outputs, **ACTION)
+    view.really_delete.click(delete, [view.asked, *view.inputs], outputs, **ACTION)
+
+
+def _close() -> gr.Column:
+    return gr.Column(visible=False)

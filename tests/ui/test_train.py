@@ -119,7 +119,7 @@ def test_runs_are_compared_in_one_plot_and_deleted_after_a_question(app, visit, 
     wait_for_state(page, "Finished")
     page.locator("#compared input").click()
     page.get_by_role("option", name="older").click()
-    names = "() => document.querySelector('#quality-plot .live-plot').data.map((trace) => trace.name)"
+    names = "() => document.querySelector('#quality-plot .live-plot').data?.map((trace) => trace.name) ?? []"
     wait_for(page, lambda: "accuracy · older" in page.evaluate(names))
     page.get_by_role("button", name="Delete run").click()
     page.get_by_role("button", name="Delete it").click()
