@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from agnews_core.config import PRESETS, TrainConfig, read_settings
+from agnews_core.config import PRESETS, TrainConfig
+from agnews_core.settings_files import read_settings
 
 
 def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:

@@ -7,7 +7,8 @@ import click
 
 from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, SettingsCommand, read_overrides
 from agnews_core.cli.output import print_json, quiet_stdout
-from agnews_core.config import build_config, write_settings
+from agnews_core.config import build_config
+from agnews_core.settings_files import write_settings
 
 
 @click.command(cls=SettingsCommand)

@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from agnews_core.config import PRESETS, TrainConfig, build_config, read_settings, write_settings
+from agnews_core.config import PRESETS, TrainConfig, build_config
 from agnews_core.errors import AgNewsError
 from agnews_core.libraries import import_libraries
 from agnews_core.models.backbones import count_layers
 from agnews_core.publishing.downloads import choose_download_path
+from agnews_core.settings_files import read_settings, write_settings
 from agnews_core.training.assessment import Assessment
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
