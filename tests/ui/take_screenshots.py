@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.ui.conftest import FLAGS, ROOT, find_chromium, run_app
+from tests.ui.conftest import FLAGS, ROOT, choose_model, find_chromium, run_app
 
 FOLDER = ROOT / "assets" / "screenshots"
 SIZES = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
@@ -25,6 +25,7 @@ def show_classify(page: Page) -> None:
 
 
 def show_evaluate(page: Page) -> None:
+    choose_model(page, "Run")
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.locator("#summary .bar-name", has_text="TF-IDF").wait_for()
     page.get_by_label("True class Sci/Tech, predicted Sci/Tech").click()
