@@ -87,6 +87,8 @@ def build_tab(runs_dir: Path) -> None:
     parts["status"] = gr.HTML(build_line(EMPTY), elem_id="evaluate-status")
     with gr.Column(visible=False) as parts["results"]:
         parts |= _build_results()
+    # Outside of the column: a column that appears would show it.
+    parts["saved"] = gr.DownloadButton("Save the report", visible="hidden", elem_id="saved-report")
     view = _View(**parts)
     _wire(runs_dir, view)
     _wire_downloads(runs_dir, view)
@@ -114,7 +116,6 @@ def _build_results() -> dict[str, Any]:
     with gr.Row():
         parts["html"] = gr.Button("Download the report (HTML)", elem_id="report-html")
         parts["json"] = gr.Button("Download the report (JSON)", elem_id="report-json")
-    parts["saved"] = gr.DownloadButton("Save the report", visible="hidden", elem_id="saved-report")
     return parts
 
 

@@ -90,6 +90,8 @@ def build_tab(runs_dir: Path) -> None:
     parts["first_rows"] = gr.HTML(visible=False, elem_id="first-rows")
     with gr.Column(visible=False) as parts["results"]:
         parts |= _build_results()
+    # Outside of the column: a column that appears would show it.
+    parts["saved"] = gr.DownloadButton("Save the predictions", visible="hidden", elem_id="saved-predictions")
     kept = {name: gr.State(None, time_to_live=KEPT_SECONDS) for name in ("upload", "table")}
     view = _View(**parts, **kept)
     predicted = _wire_predicting(runs_dir, view)
@@ -122,7 +124,6 @@ def _build_results() -> dict[str, Any]:
             parts["label_names"] = gr.Checkbox(label="Add the classes' names")
             parts["probabilities"] = gr.Checkbox(label="Add the probabilities")
             parts["download"] = gr.Button("Download predictions", variant="primary", elem_id="download-predictions")
-            parts["saved"] = gr.DownloadButton("Save the predictions", visible="hidden", elem_id="saved-predictions")
             gr.Markdown(
                 "A CSV file of all texts. ID: its place in the file, from 0. Label: 0 World, 1 Sports, 2 Business, 3 Sci/Tech."
             )

@@ -37,6 +37,7 @@ def test_the_example_file_is_predicted_as_the_command_line_does_row_by_row(train
     assert "read from the column 'text' (pickle)" in page.locator("#predict-status").inner_text()
     page.locator("#predict-button").click()
     page.locator("#preview tbody tr").first.wait_for(timeout=60_000)
+    assert not page.locator("#saved-predictions").is_visible()
     assert download(page).splitlines() == expected.splitlines()
 
     page.get_by_label("Add the classes' names").check()
