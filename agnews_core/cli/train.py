@@ -58,7 +58,7 @@ def train(
             except StoppedEarlyError as error:
                 click.echo(str(error), err=True)
                 return EXIT_INTERRUPTED
-    facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state}
+    facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state, "notes": status.notes}
     for part in (status.resolved, status.plan, status.data, status.result):
         facts |= part.model_dump() if part else {}
     if as_json:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from agnews_core.config import LayerRanks, TrainConfig
 
@@ -21,7 +21,7 @@ class Resolved(BaseModel):
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
-        notes: Why these, and what they stand in for, in sentences.
+        notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +36,7 @@ class Resolved(BaseModel):
     device: str
     precision: str
     layer_ranks: LayerRanks
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
     def is_news_folder(self) -> bool:

@@ -72,6 +72,7 @@ def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tin
     assert status.resolved.data_digest == load_news(trained_run.read_resolved_config()).digest
     assert any("a folder on this machine" in note for note in status.notes)
     assert any(note.startswith("Precision") for note in status.notes)
+    assert (trained_run.path / "status.json").read_text().count("a folder on this machine") == 1
     assert {"torch", "peft", "transformers"} <= status.versions.keys()
     report = json.loads((trained_run.path / "report.json").read_text())
     assert status.result.eval_accuracy == report["accuracy"]
