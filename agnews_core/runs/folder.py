@@ -106,7 +106,7 @@ def find_run(runs_dir: Path, name: str) -> Run:
     """
     check_name(name)
     run = Run(runs_dir / name)
-    if not (run.path / "status.json").is_file():
+    if not run.exists():
         names = ", ".join(other.name for other in list_runs(runs_dir)[:5]) or "none"
         raise RunError(f"There is no run {name} in {runs_dir}; there are: {names}.")
     return run

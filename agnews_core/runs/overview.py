@@ -70,8 +70,3 @@ class RunsWatch:
         found = [take_snapshot(run, before.get(run.name)) for run in find_runs(self.runs_dir)]
         there = [one for one in found if one.stamps[0]]  # a run may be deleted meanwhile
         return Overview(tuple(sorted(there, key=lambda one: one.created, reverse=True)))
-
-
-def look(runs_dir: Path) -> Overview:
-    """Return all runs in a folder, once."""
-    return RunsWatch(runs_dir).look()

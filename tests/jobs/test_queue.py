@@ -15,7 +15,7 @@ from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import MAX_WAITING, JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import Run, create_run, find_run, now
-from agnews_core.runs.overview import look
+from agnews_core.runs.overview import RunsWatch
 from agnews_core.runs.snapshot import take_snapshot
 from tests.rows import read_rows
 
@@ -65,7 +65,7 @@ def test_runs_are_trained_one_at_a_time_in_the_order_they_were_started(queue, tr
     runs = [queue.start(build_config(), name=f"run{number}", by=HOST) for number in range(3)]
     wait_until(lambda: state(runs[0]) == "running")
     assert [state(run) for run in runs[1:]] == ["queued", "queued"]
-    assert [look(queue.runs_dir).count_ahead(run.name) for run in runs] == [0, 1, 2]
+    assert [RunsWatch(queue.runs_dir).look().count_ahead(run.name) for run in runs] == [0, 1, 2]
     training.end.set()
     wait_until(lambda: all(state(run) == "finished" for run in runs))
     assert training.order == [("run0", False), ("run1", False), ("run2", False)]
@@ -75,7 +75,7 @@ def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once_and_is_never_trai
     first, second, third = (queue.start(build_config(), name=name, by=HOST) for name in ("a", "b", "c"))
     wait_until(lambda: state(first) == "running")
     assert queue.stop("b", by=HOST).state == "stopped"
-    assert look(queue.runs_dir).count_ahead("c") == 1
+    assert RunsWatch(queue.runs_dir).look().count_ahead("c") == 1
     training.end.set()
     wait_until(lambda: state(third) == "finished")
     assert [name for name, _ in training.order] == ["a", "c"]
@@ -89,7 +89,7 @@ def test_a_queued_run_that_is_stopped_can_be_resumed_at_once_and_then_waits_at_t
     began = time.monotonic()
     queue.resume("b", by=HOST)
     assert time.monotonic() - began < 1
-    assert [look(queue.runs_dir).count_ahead(name) for name in ("c", "b")] == [1, 2]
+    assert [RunsWatch(queue.runs_dir).look().count_ahead(name) for name in ("c", "b")] == [1, 2]
     training.end.set()
     wait_until(lambda: state(second) == "finished")
     assert training.order == [("a", False), ("c", False), ("b", True)]
@@ -303,12 +303,12 @@ def test_many_may_ask_whether_a_run_is_owned_without_disturbing_each_other(tmp_p
 
 
 def test_a_run_that_is_gone_is_followed_by_the_active_one_then_the_newest(queue):
-    assert look(queue.runs_dir).find_shown(None) is None
+    assert RunsWatch(queue.runs_dir).look().find_shown(None) is None
     first = queue.start(build_config(), name="a", by=HOST)
     second = queue.start(build_config(), name="b", by=HOST)
     wait_until(lambda: state(first) == "running")
-    assert look(queue.runs_dir).find_shown("b").run == second
-    assert look(queue.runs_dir).find_shown("gone").run == first
+    assert RunsWatch(queue.runs_dir).look().find_shown("b").run == second
+    assert RunsWatch(queue.runs_dir).look().find_shown("gone").run == first
 
 
 @pytest.fixture

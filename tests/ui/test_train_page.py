@@ -5,7 +5,7 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
-from agnews_core.runs.overview import look
+from agnews_core.runs.overview import RunsWatch
 from agnews_core.ui.train_page import TrainPage, pause, read_page, refresh
 from agnews_core.ui.train_view import NEWEST_RUNS, lay_out
 
@@ -31,7 +31,7 @@ def ask(view, run):
 
     def ask(page: TrainPage, **options):
         """Return the names of the components that change, and the page as it is then."""
-        updates = refresh(look(run.path.parent), view, page, **options)
+        updates = refresh(RunsWatch(run.path.parent).look(), view, page, **options)
         has = updates.pop(view.has)
         kept = page.has if has == gr.skip() else has
         names = {name for name, part in vars(view).items() if part in updates}
@@ -85,7 +85,7 @@ def test_the_last_run_s_going_empties_the_page(ask, run, view):
 def test_the_table_has_the_newest_runs_and_the_one_that_is_shown_until_all_are_asked_for(view, run):
     for number in range(NEWEST_RUNS + 5):
         create_run(run.path.parent, build_config(), name=f"later-{number}")
-    overview = look(run.path.parent)
+    overview = RunsWatch(run.path.parent).look()
     newest = refresh(overview, view, TrainPage(run="later-54"))[view.table]
     assert newest.count("data-run=") == NEWEST_RUNS
     assert 'data-run="first"' not in newest
@@ -96,7 +96,7 @@ def test_the_table_has_the_newest_runs_and_the_one_that_is_shown_until_all_are_a
 
 
 def test_figures_are_drawn_once_for_all_who_look(view, run):
-    overview = look(run.path.parent)
+    overview = RunsWatch(run.path.parent).look()
     first, second = (refresh(overview, view, TrainPage())[view.loss] for _ in range(2))
     assert first is second
 
