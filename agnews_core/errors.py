@@ -9,7 +9,7 @@
     └── RunError           a run that cannot be created, found, resumed or finished
         └── StoppedEarlyError   a stop was asked for before there was anything to keep
 
-Every message is one sentence or two fit to show a person: what was wanted, what came, the way out.
+Every message is a plain sentence or two: what was wanted, what came, the way out.
 The command line and the page show the message alone. In between they are caught only to record a failure with its run, to pass it
 on in other words or out of a child process, or where what cannot be read counts as not there.
 """

@@ -62,11 +62,11 @@ def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     group = extra["group"] if isinstance(extra, dict) else ""
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     about = f" One of {', '.join(choices)}." if choices else ""
-    text = f"{field.description}{about}{_tell_default(field)}"
+    text = f"{field.description}{about}{_format_default(field)}"
     return click.option(flag(name), name, cls=_SettingOption, group=group, metavar="VALUE", help=text)
 
 
-def _tell_default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     if field.default is None:
         return ""
     default = field.default

@@ -1,4 +1,4 @@
-"""The command that shows what settings come to."""
+"""The command that shows what settings would train."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from agnews_core.settings_files import write_settings
 @click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
 @JSON_OPTION
 def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_json: bool, **flags: Any) -> None:
-    """Show what the settings come to, without weights: the rank of each layer, the parameters that would be trained."""
+    """Show what the settings would train: the rank of each layer and the number of parameters. No weights are needed."""
     config = build_config(read_overrides(settings_file, flags), preset=preset or "seed")
     if save:
         write_settings(config, save)
@@ -39,5 +39,5 @@ def plan(preset: str | None, settings_file: Path | None, save: Path | None, as_j
     for layer in range(result.n_layers):
         r = result.layer_ranks.get(layer)
         click.echo(f"  layer {layer:2}  " + (f"r = {r}" if r else "frozen"))
-    for told in (*resolved.notes, *missing):
-        click.echo(told, err=True)
+    for note in (*resolved.notes, *missing):
+        click.echo(note, err=True)

@@ -1,4 +1,4 @@
-"""Backbone + LoRA = the model that is trained, and what a config comes to (`plan`). It knows nothing of saved models.
+"""Backbone + LoRA = the model that is trained, and a count of its parameters (`plan`). It knows nothing of saved models.
 
 PEFT matches a `rank_pattern` key against the *end* of a module's name, so that a key such as "8" matches nothing and every
 layer silently gets the default rank. The patterns here match whole names, and the ranks are read back from the built modules

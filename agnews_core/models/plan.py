@@ -1,4 +1,4 @@
-"""What a config comes to on its backbone: the rank of each layer, and the parameters that are trained. Loads nothing heavy."""
+"""The rank of each layer that a config gives its backbone, and the parameters that are trained. Loads nothing heavy."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from agnews_core.errors import ConfigError
 
 
 class Plan(BaseModel):
-    """What a config comes to on its backbone, read from the built modules. Parameters are counted in numbers."""
+    """What a config trains on its backbone, read from the built modules. Parameters are single numbers."""
 
     model_config = ConfigDict(frozen=True)
 

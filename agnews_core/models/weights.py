@@ -15,12 +15,7 @@ from safetensors.torch import load
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
-from agnews_core.models.adapters import (
-    ADAPTER_WEIGHTS,
-    AdapterInfo,
-    read_adapter_info,
-    write_adapter_info,
-)
+from agnews_core.models.adapters import ADAPTER_WEIGHTS, AdapterInfo, read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint, load_backbone
 from agnews_core.models.card import build_card
 from agnews_core.models.lora import load_with_lora, read_layer_ranks

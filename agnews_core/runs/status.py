@@ -29,7 +29,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RunResult(BaseModel):
-    """What a training came to; accuracy and F1 (macro) are of the best model on the validation texts."""
+    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on the validation texts."""
 
     model_config = ConfigDict(frozen=True)
 

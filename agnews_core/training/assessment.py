@@ -1,4 +1,4 @@
-"""What a config comes to, and what it would take here. A schema; `estimate` computes it."""
+"""What a config would train, and what that would take here. A schema; `estimate` computes it."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a config comes to."""
+    """What a config would train, the time and memory that would take, and what it would begin with."""
 
     plan: Plan
     estimate: Estimate

@@ -16,7 +16,7 @@ class SeededLengthSampler(LengthGroupedSampler):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Trainer says which epoch comes next, also after a resume."""
+        """Set the epoch that comes next, as Trainer does, also after a resume."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:

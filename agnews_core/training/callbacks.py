@@ -1,14 +1,12 @@
 """What a training tells as it goes: to the run's directory, to the terminal, to TensorBoard or trackio."""
 
+import importlib.util
 import logging
 import math
 import time
 from typing import Any
 
-from transformers import (
-    ProgressCallback,
-    TrainerCallback,
-)
+from transformers import ProgressCallback, TrainerCallback
 
 from agnews_core.config import TrainConfig
 from agnews_core.devices import read_usage
@@ -84,8 +82,6 @@ def build_loggers(config: TrainConfig, run: Run, *, resumed_at: int | None) -> l
         purge_step = None if resumed_at is None else resumed_at + 1
         return [TensorBoardCallback(SummaryWriter(log_dir=str(run.path / "tensorboard"), purge_step=purge_step))]
     if config.report_to == "trackio":
-        import importlib.util
-
         if importlib.util.find_spec("trackio") is None:
             raise ConfigError(
                 "`report_to` trackio needs the trackio package: `pip install trackio`, or use tensorboard."

@@ -22,7 +22,7 @@ CALIBRATION_TEXTS = 1000  # of a run that was stopped; seconds of work
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to. The model itself is in NEW_ADAPTER, and its memory free again.
+    """A training whose last step is done. The model itself is in NEW_ADAPTER, and its memory free again.
 
     Attributes:
         best_step: The step whose model was evaluated best, or None where none was evaluated.

@@ -10,13 +10,7 @@ from typing import Any
 
 from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers import (
-    DataCollatorWithPadding,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics

@@ -1,4 +1,4 @@
-"""The tab Configure: the settings, presets and files of them, and beside them what they come to."""
+"""The tab Configure: the settings, presets and files of them, and beside them the plan of a training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +50,7 @@ def build_tab() -> SettingControls:
     _wire_preset(settings, preset)
     _wire_plan(settings, panel, ranks)
     _wire_files(settings, save, load, saved)
-    gr.api(plan_settings, api_name="plan", api_description="What a set of LoRA ranks comes to on a backbone.")
+    gr.api(plan_settings, api_name="plan", api_description="What a set of LoRA ranks trains on a backbone.")
     return settings
 
 

@@ -1,4 +1,4 @@
-"""What a config comes to, in words and a little HTML. Pure functions."""
+"""What a config would train, in words and a little HTML. Pure functions."""
 
 import html
 
