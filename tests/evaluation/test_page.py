@@ -41,7 +41,7 @@ def test_a_report_without_its_texts_does_not_claim_that_all_were_right(report):
 
 def test_the_page_shows_how_often_the_model_was_right_by_how_sure_it_was(report):
     page = build_html(report, None, title="x")
-    assert '<td class="n">67% to 73%</td><td class="n">4</td><td class="n">70.0%</td><td class="n">75.0%</td>' in page
+    assert '<td class="">67% to 73%</td><td class="n">4</td><td class="n">70.0%</td><td class="n">75.0%</td>' in page
 
 
 def test_the_json_holds_report_and_baseline(report):
