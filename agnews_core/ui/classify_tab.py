@@ -13,7 +13,7 @@ from agnews_core.errors import AgNewsError, DataError
 from agnews_core.inference.attribution import METHOD, Attribution, explain
 from agnews_core.inference.catalogue import CLASSIFIERS, find_model
 from agnews_core.labels import LABELS
-from agnews_core.ui.errors import toasts, warn
+from agnews_core.ui.errors import warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
 from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_tab
@@ -92,7 +92,7 @@ def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
 def _wire_answer(
     runs_dir: Path, inputs: list[Any], outputs: list[Any], button: gr.Button, examples: gr.Dataset
 ) -> None:
-    show = toasts(partial(_respond, runs_dir, with_words=False))
+    show = partial(_respond, runs_dir, with_words=False)
     quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
     chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, **PRIVATE)
@@ -138,7 +138,7 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: g
     ranked = gr.HTML(visible=False)
     gr.Markdown(METHOD, elem_classes="small-print")
 
-    show = toasts(partial(_respond, runs_dir, with_words=True))
+    show = partial(_respond, runs_dir, with_words=True)
     asked = {"show_progress_on": answer, "concurrency_limit": 2, "concurrency_id": "words", **PRIVATE}
     ask.click(show, [text, model], [answer, words, ranked], **asked)
     return [words, ranked]
@@ -161,7 +161,6 @@ def _format_words(found: Attribution) -> gr.HighlightedText:
 def _build_endpoint(runs_dir: Path) -> None:
     """Offer `classify` to programs; the labels of these components, which no one sees, describe its parameters."""
 
-    @toasts
     def classify(text: str, model: str = "") -> dict[str, Any]:
         answered = _classify(runs_dir, text, model)
         return {**answered.prediction.to_json(), "unsure": answered.prediction.is_unsure, "model": answered.title}

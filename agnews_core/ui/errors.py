@@ -1,14 +1,12 @@
 """What the page shows when something goes wrong: a toast of one sentence, never a traceback, never a stuck spinner."""
 
-import functools
 import html
-import inspect
 import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any
 
 import gradio as gr
 
@@ -19,8 +17,6 @@ _logged: set[tuple[str, int | None]] = set()
 
 TITLE = "That did not work"
 UNEXPECTED = "Unexpected error; details are in the log. Please try again."
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @contextmanager
@@ -72,22 +68,3 @@ def _check_letters(inputs: list[Any]) -> None:
 def warn(problem: AgNewsError) -> None:
     """Show the same toast as `shown_as_toast`, from a handler that goes on: it has something to change on the page."""
     gr.Warning(html.escape(str(problem), quote=False), title=TITLE)
-
-
-def toasts(handler: Callable[P, R]) -> Callable[P, R]:
-    """Wrap an event's handler, a generator too, in `shown_as_toast`; its signature, which gradio reads, stays."""
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def wrapped_generator(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-            with shown_as_toast():
-                yield from cast("Iterator[Any]", handler(*args, **kwargs))
-
-        return cast("Callable[P, R]", wrapped_generator)
-
-    @functools.wraps(handler)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with shown_as_toast():
-            return handler(*args, **kwargs)
-
-    return wrapped

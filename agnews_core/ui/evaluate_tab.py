@@ -25,7 +25,6 @@ from agnews_core.evaluation.report import SPLITS, Split
 from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
-from agnews_core.ui.errors import toasts
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
 from agnews_core.ui.models import build_model_choice
@@ -127,7 +126,6 @@ def _wire(runs_dir: Path, view: _View) -> None:
     chosen = [view.model, view.split]
     cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
 
-    @toasts
     def evaluate(key: str, split: Split, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  # gradio's way to hand it over
         from agnews_core.inference.assess import load_assessment
 
@@ -138,12 +136,10 @@ def _wire(runs_dir: Path, view: _View) -> None:
         )
         return _show(view, model, found)
 
-    @toasts
     def choose(key: str, split: str, event: gr.EventData) -> Updates:
         label, predicted = (int(number) for number in str(event.cell).split(","))
         return _show_cell(view, runs_dir, key, split, label, predicted)
 
-    @toasts
     def name(key: str, split: str, true: str | None, predicted: str | None) -> Updates:
         if true not in LABELS or predicted not in LABELS:
             return {view.cell_note: gr.skip()}
@@ -161,9 +157,7 @@ def _wire(runs_dir: Path, view: _View) -> None:
 
 def _wire_downloads(runs_dir: Path, view: _View) -> None:
     for kind, button in (("html", view.html), ("json", view.json)):
-        written = button.click(
-            toasts(partial(_write_report, runs_dir, kind)), [view.model, view.split], view.saved, **ACTION
-        )
+        written = button.click(partial(_write_report, runs_dir, kind), [view.model, view.split], view.saved, **ACTION)
         written.success(None, js="() => document.querySelector('#saved-report').click()")
 
 

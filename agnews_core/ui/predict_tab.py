@@ -15,7 +15,7 @@ from agnews_core.inference.predictions import EXAMPLE_FILE
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.publishing.kept import fetch_kept, keep_table, keep_texts
-from agnews_core.ui.errors import toasts, warn
+from agnews_core.ui.errors import warn
 from agnews_core.ui.events import PRIVATE, QUIET
 from agnews_core.ui.markup import build_line, build_problem, build_progress, build_table
 from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice
@@ -141,7 +141,6 @@ def _wire_reading(view: _View, example: gr.Button, predicted: Any) -> None:
     shown = [view.upload, view.status, view.first_rows, view.predict, view.cancel, view.results, view.reading]
     look = {"show_progress_on": view.status, "concurrency_limit": 2, "concurrency_id": "read", **PRIVATE}
 
-    @toasts
     def read(file: str | None, column: str, split: str, empty_missing: bool) -> Updates:
         if file is None:
             return _forget(view)
@@ -219,7 +218,7 @@ def _wire_predicting(runs_dir: Path, view: _View) -> Any:
     def cancel() -> Updates:
         return {**end(), view.status: build_line("Cancelled; press Predict to begin again.")}
 
-    predict = toasts(partial(_predict_and_show, runs_dir, view))
+    predict = partial(_predict_and_show, runs_dir, view)
     pressed = view.predict.click(begin, None, [view.status, *buttons], **QUIET)
     predicted = pressed.then(
         predict, [view.upload, view.model], shown, show_progress="hidden", concurrency_id="predict", **PRIVATE
@@ -272,12 +271,12 @@ def _wire_results(view: _View) -> None:
     filters, extras = [view.label, view.query], [view.label_names, view.probabilities]
     gr.on(
         [view.label.input, view.query.change],  # gradio swallows the first input after an output
-        toasts(lambda kept, *chosen: _show_rows(view, fetch_kept(kept), *chosen)),
+        lambda kept, *chosen: _show_rows(view, fetch_kept(kept), *chosen),
         [view.table, *filters], [view.found, view.preview],
         show_progress="hidden", trigger_mode="always_last", concurrency_limit=4, **PRIVATE,
     )  # fmt: skip
     written = view.download.click(
-        toasts(lambda kept, names, shares: _write(fetch_kept(kept), label_names=names, probabilities=shares)),
+        lambda kept, names, shares: _write(fetch_kept(kept), label_names=names, probabilities=shares),
         [view.table, *extras], view.saved, concurrency_limit=4, **PRIVATE,
     )  # fmt: skip
     written.success(None, js="() => document.querySelector('#saved-predictions').click()")
@@ -312,7 +311,6 @@ def _write(table: "pd.DataFrame", *, label_names: bool, probabilities: bool) -> 
 def _build_endpoint(runs_dir: Path) -> None:
     """Offer `predict_file` to programs; the labels of these components, which no one sees, describe its parameters."""
 
-    @toasts
     def predict_file(file: str, column: str, split: str, label_names: bool, probabilities: bool, model: str) -> str:
         from agnews_core.inference.tables import build_table as build_predictions
 

@@ -19,7 +19,7 @@ from agnews_core.labels import LABELS
 from agnews_core.runs.snapshot import take_snapshot
 from agnews_core.ui import build_demo, launch_options
 from agnews_core.ui.configure_tab import redraw_ranks
-from agnews_core.ui.errors import UNEXPECTED, shown_as_toast, toasts
+from agnews_core.ui.errors import UNEXPECTED, shown_as_toast
 from agnews_core.ui.plan_panel import format_problem, format_sentence
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure, build_rank_figure
 from agnews_core.ui.setting_controls import lay_out_controls, list_values, read_config
@@ -94,15 +94,8 @@ def test_what_goes_wrong_becomes_one_sentence_without_markup(caplog):
         raise ConfigError("no <b>bold</b> names")
     assert raised.value.message == "no &lt;b&gt;bold&lt;/b&gt; names"
 
-    @toasts
-    def broken(value):
-        yield value
-        raise KeyError(value)
-
-    steps = broken("x")
-    assert next(steps) == "x"
-    with pytest.raises(gr.Error) as raised:
-        next(steps)
+    with pytest.raises(gr.Error) as raised, shown_as_toast():
+        raise KeyError("x")
     assert raised.value.message == UNEXPECTED == "Unexpected error; details are in the log. Please try again."
     assert "KeyError" in caplog.text
 
