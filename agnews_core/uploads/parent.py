@@ -56,7 +56,7 @@ class Upload:
         texts: the texts, in the order of the file.
         kind: what the file turned out to be, such as "pickle" or "csv".
         column: the column that was read; None where the file has none.
-        notes: sentences on what was decided along the way, fit to show a person.
+        notes: what was decided along the way, in sentences.
     """
 
     texts: list[str]

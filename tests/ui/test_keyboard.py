@@ -20,9 +20,7 @@ def tab_to(page, selector: str, key: str = "Tab") -> None:
 def open_tab(page, name: str) -> None:
     tab_to(page, f"button[data-tab-id={name}]", "Shift+Tab")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(
-        1000
-    )  # what a tab holds is made when it is first opened; a person looks at it before going on
+    page.wait_for_timeout(1000)  # a tab is made when it is first opened; a person looks at it before going on
 
 
 def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit):
@@ -51,6 +49,10 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit
     page.locator("#run-status", has_text="trained").wait_for()
 
     open_tab(page, "evaluate")
+    tab_to(page, "input[aria-label=Model]")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Run trained")
+    page.keyboard.press("Enter")
     page.get_by_text("evaluated on the validation texts").wait_for()
     tab_to(page, "button[data-cell]")
     page.keyboard.press("Enter")
