@@ -54,7 +54,7 @@ class _Texts:
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Where the report goes. Default: the run's report.json for its own validation split, else ./report.json.",
 )
 @JSON_OPTION

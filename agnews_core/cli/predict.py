@@ -36,7 +36,7 @@ class _Csv:
 @collect(_Csv, "csv")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     default=Path("predictions.csv"),
     show_default=True,
     help="Where the predictions go; a file that is there is replaced.",

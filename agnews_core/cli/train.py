@@ -71,7 +71,7 @@ def train(
 def _print_facts(facts: dict[str, Any]) -> None:
     accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.4f}"
     click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}.")
-    click.echo(f"News: {facts['data_source']}. Backbone: {facts['backbone']}.")
+    click.echo(f"News: {facts['data_source']}. Base model: {facts['backbone']}.")
 
 
 def _find_unfinished(folder: Path, name: str | None) -> Run:

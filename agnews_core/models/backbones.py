@@ -120,7 +120,7 @@ def load_backbone(name: str, *, replaceable: bool = True) -> Backbone:
         folder = download_from_hub(hub_id, MODEL_FILES)
     except HubError as error:
         return _replace_hub(name, error, replaceable=replaceable)
-    reason = f"Backbone {found.name}, downloaded from the hub ({hub_id})."
+    reason = f"Base model {found.name}, downloaded from the hub ({hub_id})."
     return _check_folder(Backbone(name=found.name, source="hub", reason=reason, folder=folder))
 
 
@@ -132,29 +132,29 @@ def look_for_backbone(name: str, *, replaceable: bool = True) -> BackboneSource:
     """
     folder = find_folder(name) if name != "auto" else None
     if folder is not None:
-        reason = f"Backbone {name}, a folder on this machine."
+        reason = f"Base model {name}, a folder on this machine."
         return _check_folder(Backbone(name=name, source="folder", reason=reason, folder=folder.resolve()))
     wanted = DEFAULT_BACKBONE if name == "auto" else _ALIASES.get(name, name)
     if wanted == BUNDLED_BACKBONE:
-        return _load_bundled(f"Backbone {wanted}, bundled with this program.")
+        return _load_bundled(f"Base model {wanted}, bundled with this program.")
     cached = _find_cached(wanted)
     if cached is not None:
-        reason = f"Backbone {wanted}, from the hub's cache on this machine."
+        reason = f"Base model {wanted}, from the hub's cache on this machine."
         return _check_folder(Backbone(name=wanted, source="hub cache", reason=reason, folder=cached))
     if hub_answers():
-        return BackboneSource(name=wanted, source="hub", reason=f"Backbone {wanted} will be downloaded from the hub.")
+        return BackboneSource(name=wanted, source="hub", reason=f"Base model {wanted} will be downloaded from the hub.")
     return _replace_hub(name, HubError(*UNREACHABLE), replaceable=replaceable)
 
 
 def _replace_hub(name: str, error: HubError, *, replaceable: bool) -> Backbone:
     if name == "auto":
         return _load_bundled(
-            f"Backbone {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
+            f"Base model {BUNDLED_BACKBONE}, bundled with this program, instead of {DEFAULT_BACKBONE}, "
             f"which is not in the hub's cache, and {error.reason}."
         )
     bundled = f", or take {BUNDLED_BACKBONE}, which is bundled" if replaceable else ""
     raise CheckpointError(
-        f"Backbone {_ALIASES.get(name, name)!r} is not a folder here, not in the hub's cache, and {error.reason}; "
+        f"Base model {_ALIASES.get(name, name)!r} is not a folder here, not in the hub's cache, and {error.reason}; "
         f"{error.advice}, or give a folder that holds it{bundled}."
     ) from error
 
@@ -236,7 +236,7 @@ def load_backbone_config(name: str) -> Any:
         raise CheckpointError(f"The model configuration in {folder} cannot be read by transformers.") from error
     if config.model_type not in SUPPORTED_MODEL_TYPES:
         raise ConfigError(
-            f"Backbone {name} is a {config.model_type!r} model; this program adapts models of these types: "
+            f"Base model {name} is a {config.model_type!r} model; this program adapts models of these types: "
             f"{', '.join(SUPPORTED_MODEL_TYPES)}."
         )
     return config

@@ -16,7 +16,10 @@ from agnews_core.uploads import Limits
 
 ASSETS = Path(__file__).parent.parent.parent / "assets"
 TITLE = "AG News classifier"
-OPEN = "Everybody can open this page and sees all runs. A run is stopped, resumed, deleted and downloaded where it was started."
+OPEN = (
+    "Everybody can open this page and sees all runs. A run is stopped, resumed, deleted and downloaded only in the browser "
+    "that started it."
+)
 
 
 def build_demo(queue: JobQueue) -> gr.Blocks:

@@ -32,6 +32,7 @@ IN_SIGHT = {
 }
 GROUPS = ("LoRA", "Data", "Training", "Watching")
 TITLES = {
+    "backbone": "Base model",
     "lora_alpha": "LoRA alpha",
     "lora_scaling": "LoRA scaling",
     "lora_dropout": "LoRA dropout",
@@ -60,7 +61,7 @@ class SettingControls:
     """The components that hold a visitor's settings, by field name; and a sentence on them, to be rendered where it is wanted."""
 
     controls: dict[str, Any]
-    sentence: gr.HTML = field(default_factory=lambda: gr.HTML(render=False, elem_id="train-plan"))
+    sentence: gr.HTML = field(default_factory=lambda: gr.HTML(render=False, elem_id="train-plan", padding=False))
 
     @property
     def inputs(self) -> set[Any]:

@@ -18,7 +18,7 @@ from agnews_core.ui.models import find_tab
 from agnews_core.ui.run_status import format_place
 from agnews_core.ui.setting_controls import SettingControls, read_config
 from agnews_core.ui.train_page import TrainPage, Updates, pause, read_page, refresh
-from agnews_core.ui.train_view import TrainView, lay_out
+from agnews_core.ui.train_view import GO_ON, KEEP, TrainView, lay_out
 from agnews_core.ui.visitor import find_current_visitor
 
 QUESTION_RUNNING = "**Stop run {name} after its current step?** Keep the best model so far, or discard it."
@@ -72,8 +72,14 @@ def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
         if not name:
             raise RunError("There is no run to stop.")
         waits = find_run(queue.runs_dir, name).read_status().state == "queued"
-        text = QUESTION_WAITING.format(name=name) if waits else QUESTION_RUNNING.format(name=name)
-        return {view.stop_question: gr.Column(visible=True), view.stop_text: text, view.asked: name}
+        return {
+            view.stop_question: gr.Column(visible=True),
+            view.stop_text: (QUESTION_WAITING if waits else QUESTION_RUNNING).format(name=name),
+            view.asked: name,
+            view.keep: gr.Button("Remove it from the queue" if waits else KEEP),
+            view.discard: gr.Button(visible=not waits),
+            view.go_on: gr.Button("Leave it there" if waits else GO_ON),
+        }
 
     def stop(keep: bool, asked: str, *sent: Any) -> Updates:
         queue.stop(asked, by=find_current_visitor(), keep=keep)
@@ -84,7 +90,8 @@ def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
         queue.resume(page.run or "", by=find_current_visitor())
         return refresh(watch.look(), view, page)
 
-    view.stop.click(ask, view.run, [view.stop_question, view.stop_text, view.asked], **ACTION)
+    question = [view.stop_question, view.stop_text, view.asked, view.keep, view.discard, view.go_on]
+    view.stop.click(ask, view.run, question, **ACTION)
     view.go_on.click(_close, None, view.stop_question, **ACTION)
     for button, keep in ((view.keep, True), (view.discard, False)):
         outputs = [view.stop_question, *view.outputs]

@@ -12,6 +12,7 @@ WATCH_SECONDS = 1.0  # while a run is active
 IDLE_SECONDS = 4.0  # somebody else may start one
 MAX_COMPARED = 5
 NEWEST_RUNS = 50  # are listed, unless all are asked for
+KEEP, GO_ON = "Keep the model so far", "Go on training"
 NO_POINTS = "Points appear here as soon as training has begun."
 NO_EVALUATION = "Points appear here with the first evaluation."
 
@@ -84,9 +85,9 @@ def _lay_out_actions() -> dict[str, Any]:
     with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
         parts["stop_text"] = gr.Markdown()
         with gr.Row(elem_classes="actions"):
-            parts["keep"] = gr.Button("Keep the model so far", variant="primary", size="sm", elem_id="stop-keep")
+            parts["keep"] = gr.Button(KEEP, variant="primary", size="sm", elem_id="stop-keep")
             parts["discard"] = gr.Button("Discard it", variant="stop", size="sm", elem_id="stop-discard")
-            parts["go_on"] = gr.Button("Go on training", size="sm", elem_id="stop-cancel")
+            parts["go_on"] = gr.Button(GO_ON, size="sm", elem_id="stop-cancel")
     return parts
 
 

@@ -22,6 +22,11 @@ def test_evaluate_saves_the_report_it_prints(capsys, trained_run, tmp_path):
     assert report["n"] == sum(map(sum, report["confusion_matrix"])) == 16
 
 
+def test_a_folder_in_the_place_of_the_report_is_refused_before_anything_is_measured(capsys, trained_run, tmp_path):
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path]
+    assert f"File '{tmp_path}' is a directory." in fails(capsys, "evaluate", *where)
+
+
 def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
     where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path / "test.json"]
     status, out, _ = run_command(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)

@@ -32,7 +32,7 @@ def test_a_download_that_breaks_off_leaves_the_bundled_model_and_says_so(capsys,
     where = ["--runs-dir", tmp_path, "--name", "one", "--json"]
     status, out, _ = run_command(capsys, "train", *FLAGS, "--max-length", "16", *where)
     note = (
-        "Backbone all-MiniLM-L6-v2, bundled with this program, instead of roberta-base, which is not in the hub's cache, and "
+        "Base model all-MiniLM-L6-v2, bundled with this program, instead of roberta-base, which is not in the hub's cache, and "
         "its download broke off."
     )
     assert (status, json.loads(out)["backbone"]) == (0, "all-MiniLM-L6-v2")
@@ -42,7 +42,7 @@ def test_a_download_that_breaks_off_leaves_the_bundled_model_and_says_so(capsys,
 def test_a_mistyped_base_model_is_told_before_a_run_trains(capsys, hub, tmp_path):
     where = ["--runs-dir", tmp_path, "--backbone", "FacebookAI/robert-base"]
     assert fails(capsys, "train", *FLAGS, *where) == (
-        "Error: Backbone 'FacebookAI/robert-base' is not a folder here, not in the hub's cache, and the hub has nothing public "
+        "Error: Base model 'FacebookAI/robert-base' is not a folder here, not in the hub's cache, and the hub has nothing public "
         "of this name; check the spelling, or run `hf auth login`, or give a folder that holds it, or take all-MiniLM-L6-v2, "
         "which is bundled."
     )

@@ -63,7 +63,7 @@ def test_the_tiny_backbones_tokenizer_loads(tiny_backbone):
 def test_the_bundled_backbone_needs_no_hub_and_its_weights_are_the_original_ones():
     found = load_backbone(BUNDLED_BACKBONE)
     assert (found.source, found.reference) == ("bundled", BUNDLED_BACKBONE)
-    assert found.reason == "Backbone all-MiniLM-L6-v2, bundled with this program."
+    assert found.reason == "Base model all-MiniLM-L6-v2, bundled with this program."
 
 
 def test_the_bundled_package_is_never_imported():
@@ -102,7 +102,7 @@ def test_auto_is_the_bundled_backbone_without_a_hub_and_says_why():
     found = load_backbone("auto")
     assert (found.name, found.source) == (BUNDLED_BACKBONE, "bundled")
     assert found.reason == (
-        "Backbone all-MiniLM-L6-v2, bundled with this program, instead of roberta-base, which is not in the hub's cache, "
+        "Base model all-MiniLM-L6-v2, bundled with this program, instead of roberta-base, which is not in the hub's cache, "
         "and the hub does not answer."
     )
     assert choose_name("auto") == BUNDLED_BACKBONE
@@ -112,7 +112,7 @@ def test_auto_is_roberta_base_where_the_hub_has_it(hub):
     assert choose_name("auto") == "roberta-base"
     found = load_backbone("auto")
     assert (found.name, found.source) == ("roberta-base", "hub")
-    assert found.reason == "Backbone roberta-base, downloaded from the hub (FacebookAI/roberta-base)."
+    assert found.reason == "Base model roberta-base, downloaded from the hub (FacebookAI/roberta-base)."
 
 
 def test_auto_is_roberta_base_where_its_weights_are_cached(hub):
@@ -120,7 +120,7 @@ def test_auto_is_roberta_base_where_its_weights_are_cached(hub):
     hub.stop()
     hub_answers.forget()
     assert choose_name("auto") == "roberta-base"
-    reason = "Backbone roberta-base, from the hub's cache on this machine."
+    reason = "Base model roberta-base, from the hub's cache on this machine."
     assert load_backbone("auto") == Backbone(name="roberta-base", source="hub cache", reason=reason, folder=folder)
 
 
@@ -176,7 +176,7 @@ def test_a_model_the_hub_does_not_have_is_told_with_the_ways_out(hub):
     with pytest.raises(CheckpointError) as caught:
         load_backbone("some/modle")
     assert str(caught.value) == (
-        "Backbone 'some/modle' is not a folder here, not in the hub's cache, and the hub has nothing public of this name; "
+        "Base model 'some/modle' is not a folder here, not in the hub's cache, and the hub has nothing public of this name; "
         "check the spelling, or run `hf auth login`, or give a folder that holds it, or take all-MiniLM-L6-v2, which is bundled."
     )
 
@@ -188,7 +188,7 @@ def test_an_odd_name_is_told_in_a_sentence_that_names_the_ways_out(name):
     with pytest.raises(CheckpointError) as caught:
         load_backbone(name)
     assert str(caught.value) == (
-        f"Backbone {name!r} is not a folder here, not in the hub's cache, and the hub does not answer; connect to the hub "
+        f"Base model {name!r} is not a folder here, not in the hub's cache, and the hub does not answer; connect to the hub "
         "once, or give a folder that holds it, or take all-MiniLM-L6-v2, which is bundled."
     )
 

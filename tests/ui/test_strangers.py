@@ -224,5 +224,5 @@ def test_of_two_browsers_only_the_one_that_started_a_run_can_stop_it(page, visit
     choose_tab(anna, "Train")
     wait_for(anna, lambda: anna.locator("#stop").is_enabled(), seconds=30)
     anna.locator("#stop").click()
-    anna.get_by_role("button", name="Keep the model so far").click()
+    anna.locator("#stop-keep").click()
     wait_for_state(anna, "Stopped", seconds=30)

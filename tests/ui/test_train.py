@@ -55,6 +55,10 @@ def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_the_queue
     place = "position 2 in the queue (1 run ahead)"
     wait_for(second, lambda: place in second.locator("#run-status").inner_text(), what=place)
     assert second.locator("#run-status .state").inner_text() == "Queued"
+    second.locator("#stop").click()  # of a run without a model, nothing can be kept or discarded
+    second.get_by_role("button", name="Remove it from the queue").wait_for()
+    assert not second.locator("#stop-discard").is_visible()
+    second.get_by_role("button", name="Leave it there").click()
 
     first.locator("#stop").click()
     first.get_by_role("button", name="Discard it").click()
