@@ -72,6 +72,7 @@ def build_tab(runs_dir: Path) -> None:
         partial(_load_model, runs_dir),
         model,
         status,
+        trigger_mode="always_last",
         **ACTION,
     )
     _build_endpoint(runs_dir)

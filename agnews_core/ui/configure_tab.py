@@ -76,9 +76,9 @@ def _wire_preset(settings: SettingControls, preset: gr.Dropdown) -> None:
     def choose(name: str) -> Values:
         return set_controls(settings, list_values(build_config(preset=name)))
 
-    preset.input(choose, preset, list(controls.values()), **ACTION)
+    preset.input(choose, preset, list(controls.values()), trigger_mode="always_last", **ACTION)
     backbone, ranks = controls["backbone"], controls["layer_ranks"]
-    backbone.input(redraw_ranks, [backbone, ranks], ranks, **ACTION)
+    backbone.input(redraw_ranks, [backbone, ranks], ranks, trigger_mode="always_last", **ACTION)
     # What "auto" stands for may have more layers than the page began with.
     gr.context.Context.root_block.load(redraw_ranks, [backbone, ranks], ranks, **QUIET)
 

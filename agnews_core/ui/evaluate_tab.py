@@ -145,7 +145,8 @@ def _wire(runs_dir: Path, view: _View) -> None:
             return {view.cell_note: gr.skip()}
         return _show_cell(view, runs_dir, key, split, LABELS.index(true), LABELS.index(predicted))
 
-    look = {"show_progress": "hidden", "concurrency_limit": 4, **PRIVATE}
+    # A choice that is made while the answer to an earlier one is on its way is answered after it, not dropped.
+    look = {"show_progress": "hidden", "concurrency_limit": 4, "trigger_mode": "always_last", **PRIVATE}
     gr.on(
         [Context.root_block.load, view.model.input, view.split.input],
         partial(_show_kept, view, runs_dir), chosen, shown, **look,

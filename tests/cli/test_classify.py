@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import os
@@ -71,10 +72,15 @@ def test_that_a_text_was_not_read_to_its_end_is_said(capsys, trained_run):
 def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
     keyboard, terminal = os.openpty()
-    process = subprocess.Popen(command, cwd=PROJECT, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stderr.readline() == b"Type a text a line; Ctrl-D ends.\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr.readline() == b"Type a text a line; Ctrl-D ends.\n"
+        err = b""
+        while process.poll() is None:  # a signal just before the wait for a key is seen once there is another one
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _, err = process.communicate(timeout=5)
     os.close(keyboard)
     os.close(terminal)
     assert process.returncode == 130

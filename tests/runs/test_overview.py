@@ -7,7 +7,7 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.runs import Run, create_run
-from agnews_core.runs.overview import RunsWatch, look
+from agnews_core.runs.overview import RunsWatch
 from agnews_core.runs.presets import describe_settings
 from agnews_core.runs.snapshot import compute_step_seconds, read_log_tail, take_snapshot
 from agnews_core.ui.plots import build_loss_figure
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_took_as_long_as_its_rows_say(run):
 def test_a_damaged_run_reads_as_failed_and_does_not_hide_the_others(run, name):
     damaged = create_run(run.path.parent, build_config(), name="damaged")
     (damaged.path / name).write_bytes(b'{"torn\xff')
-    overview = look(run.path.parent)
+    overview = RunsWatch(run.path.parent).look()
     assert {one.run.name: one.summary.state for one in overview.snapshots} == {"damaged": "failed", "half": "queued"}
     assert overview.find_shown("damaged").run == damaged
     assert overview.find("damaged").status.reason == f"The run damaged has no readable {name}."
@@ -129,7 +129,7 @@ ODD = [
 def test_an_odd_status_takes_nothing_from_the_other_runs(run, odd):
     other = create_run(run.path.parent, build_config(), name="odd")
     (other.path / "status.json").write_text(json.dumps({"schema_version": 2, "state": "finished", **odd}))
-    overview = look(run.path.parent)
+    overview = RunsWatch(run.path.parent).look()
     assert [one.summary.name for one in overview.snapshots] == ["half", "odd"]
     assert overview.find("odd").summary.state == "failed"
     assert overview.find("odd").status.reason == "The run odd has no readable status.json."
@@ -147,7 +147,7 @@ EXTREME = [
 def test_a_status_at_the_edge_of_what_it_can_be_is_shown(run, extreme):
     run.append_metrics({"step": 10**12, "time": 2e11, "loss": -1e300})
     (run.path / "status.json").write_text(json.dumps({"schema_version": 2, "state": "finished", **extreme}))
-    shown = look(run.path.parent).find("half")
+    shown = RunsWatch(run.path.parent).look().find("half")
     assert shown.status.reason == ""
     assert format_status(shown, ahead=0)
     assert format_runs([shown.summary], shown="half")
@@ -160,7 +160,7 @@ def test_a_file_that_is_none_or_no_text_takes_nothing_from_the_other_runs(run, n
         other = create_run(run.path.parent, build_config(), name=f"odd-{number}")
         make(other.path / name)
         read_log_tail(other)
-    assert [one.summary.name for one in look(run.path.parent).snapshots] == ["odd-1", "odd-0", "half"]
+    assert [one.summary.name for one in RunsWatch(run.path.parent).look().snapshots] == ["odd-1", "odd-0", "half"]
 
 
 def test_settings_that_stand_for_what_no_setting_can_be_are_shown(run):
@@ -170,7 +170,7 @@ def test_settings_that_stand_for_what_no_setting_can_be_are_shown(run):
     numbers = ("n_layers", "trainable_parameters", "lora_parameters", "head_parameters", "total_parameters")
     plan = {"backbone": "b", "layer_ranks": {"0": 5000}, **dict.fromkeys(numbers, 1)}
     run.update_status(state="finished", resolved=resolved, plan=plan)
-    shown = look(run.path.parent).find("half").summary
+    shown = RunsWatch(run.path.parent).look().find("half").summary
     assert (shown.state, shown.preset) == ("finished", "quick")
     assert "layer_ranks -1:5000" in shown.differences
 
@@ -195,7 +195,7 @@ def test_the_run_that_is_shown_is_the_chosen_one_else_the_active_one_else_the_ne
     assert watch.look().find_active() is None
     run.update_status(state="queued", queued_at="2026-01-01T00:00:00+00:00")
     assert watch.look().find_shown(None).run == watch.look().find_active().run == run
-    assert look(run.path.parent / "nothing").find_shown(None) is None
+    assert RunsWatch(run.path.parent / "nothing").look().find_shown(None) is None
 
 
 def test_of_an_ended_run_nothing_is_read_twice_until_it_changes(run):
@@ -243,7 +243,7 @@ def test_a_run_that_another_program_trains_is_not_ahead_in_this_queue(run):
     run.update_status(**queued, queued_at="2026-01-01T00:00:00+00:00")
     places = [one.hold_place() for one in (waiting, elsewhere, run)]
     with by_hand.own():
-        assert look(run.path.parent).count_ahead("waiting") == 1
+        assert RunsWatch(run.path.parent).look().count_ahead("waiting") == 1
     for place in places:
         place.release()
 
