@@ -1,4 +1,3 @@
-import contextlib
 import io
 import json
 import os
@@ -6,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 from agnews_core.runs import Run
 from tests.cli.commands import PROJECT, fails, run_command
@@ -72,15 +72,16 @@ def test_that_a_text_was_not_read_to_its_end_is_said(capsys, trained_run):
 def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
     keyboard, terminal = os.openpty()
-    with subprocess.Popen(
-        command, cwd=PROJECT, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    pipes = {"stdin": terminal, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=PROJECT, preexec_fn=hear, **pipes) as process:
         assert process.stderr.readline() == b"Type a text a line; Ctrl-D ends.\n"
-        err = b""
-        while process.poll() is None:  # a signal just before the wait for a key is seen once there is another one
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                _, err = process.communicate(timeout=5)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     os.close(keyboard)
     os.close(terminal)
     assert process.returncode == 130

@@ -37,8 +37,9 @@ def test_splits_are_kept_apart(tmp_path):
 
 
 def test_a_report_alone_is_read_without_a_table(tmp_path):
-    (tmp_path / "report.json").write_text(_evaluate().report.model_dump_json())
-    assert read_report(tmp_path, "validation") == _evaluate().report
+    report = _evaluate().report
+    (tmp_path / "report.json").write_text(report.model_dump_json())
+    assert read_report(tmp_path, "validation") == report
     assert read_evaluated(tmp_path, "validation") is None
     assert read_report(tmp_path, "test") is None
 

@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,7 +73,9 @@ def open_page(path="/", **headers) -> str:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(VisitorCookie(answer)(scope, None, send))
+    # In a thread of its own: where a browser was driven before, this one has an event loop that goes on.
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: asyncio.run(VisitorCookie(answer)(scope, None, send))).result()
     return dict(sent[0]["headers"]).get(b"set-cookie", b"").decode()
 
 
