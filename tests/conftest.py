@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("AGNEWS_DATA_DIR", None)
 os.environ.pop("AGNEWS_RUNS_DIR", None)
+# What can be made again is made for these tests, and is gone with them.
+_CACHE = tempfile.TemporaryDirectory(prefix="agnews-tests-")
+os.environ["AGNEWS_CACHE_DIR"] = _CACHE.name
 
 
 def read_sample(split: str) -> list[dict]:
