@@ -16,6 +16,8 @@ from tests.local_hub import LocalHub
 os.environ["HF_HUB_OFFLINE"] = "1"
 # A tiny model gains nothing from a second thread, and on a busy machine threads that wait for each other are slow.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The plain engine, so that numbers are the same on every machine; the tests of the others name them.
+os.environ["AGNEWS_ENGINE"] = "torch"
 os.environ.pop("AGNEWS_DATA_DIR", None)
 os.environ.pop("AGNEWS_RUNS_DIR", None)
 # What can be made again is made for these tests, and is gone with them.

@@ -1,19 +1,21 @@
-"""Texts -> classes and probabilities, fast. It takes lists of str and opens no user's file."""
+"""Texts -> classes and probabilities, fast. It takes texts and opens no user's file; `engines` makes the numbers."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from agnews_core.devices import choose_device
 from agnews_core.evaluation.calibration import apply_temperature
+from agnews_core.inference.engines import Batch, build_engine
 from agnews_core.inference.predictions import Prediction, Progress
+from agnews_core.inference.read_ahead import read_ahead
 from agnews_core.labels import LABELS
 from agnews_core.models.adapters import AdapterInfo
 from agnews_core.models.backbones import load_tokenizer
@@ -22,19 +24,38 @@ from agnews_core.news.tokens import encode
 
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
 BATCH_TOKENS = 2048  # tokens, padding included, that go through the model at once
-SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
-N_THREADS = torch.get_num_threads()
+GPU_BATCH_TOKENS = 32_768  # which a GPU wants more of to be busy
+
+Rows = NDArray[np.intp]
+Logits = NDArray[np.float32]
+
+
+class _LogitsOnly(torch.nn.Module):
+    """A classification model that returns the one tensor that an engine wants."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the (n_batch, 4) logits."""
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
 
 
 class Classifier:
-    """A trained model in memory. Texts are cut at the length it was trained with."""
+    """A trained model in memory. Texts are cut at the length it was trained with.
+
+    Attributes:
+        info: What its adapter says of itself.
+        engine: What makes its numbers.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.info: AdapterInfo = loaded.info
         self._tokenizer = load_tokenizer(loaded.backbone)
         self._tokenizer_lock = threading.Lock()  # a fast tokenizer refuses a second caller while it sets its truncation
-        self._device = torch.device(choose_device())
-        self._model = loaded.model.to(self._device)
+        self.engine = build_engine(_LogitsOnly(loaded.model))
 
     @classmethod
     def load(cls, adapter_dir: Path, *, backbone_name: str | None = None) -> Self:
@@ -46,15 +67,14 @@ class Classifier:
         """What logits are divided by before they become probabilities."""
         return self.info.temperature
 
-    def iterate(self, texts: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    def iterate(self, texts: Iterable[str]) -> Iterator[tuple[Rows, Logits]]:
         """Yield the rows of a batch, as indices into the texts, with their (n_batch, 4) logits, until all had their turn.
 
-        Texts of like length go together, so that rows come in order of length within a chunk. The logits are the model's own:
+        Texts of like length go together, so that rows come in order of length within a chunk; one chunk is tokenised while
+        another is computed, and no more than a few are in memory. The logits are the model's own:
         `calibration.apply_temperature` makes probabilities of them.
         """
-        for start in range(0, len(texts), CHUNK_TEXTS):
-            for rows, logits in self._iterate_encoded(self._encode(texts[start : start + CHUNK_TEXTS])):
-                yield start + rows, logits
+        return self._compute(read_ahead(self._encode(chunk) for chunk in _cut_in_chunks(texts)))
 
     def compute_logits(self, texts: Sequence[str], on_progress: Progress | None = None) -> NDArray[np.float32]:
         """Return the (n, 4) logits of n texts, in their order."""
@@ -73,7 +93,7 @@ class Classifier:
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Classify a few texts, each with its logits and where it was cut; for very many use `compute_probabilities`."""
         encoded, logits = self._encode(texts), np.empty((len(texts), len(LABELS)), dtype=np.float32)
-        for rows, batch in self._iterate_encoded(encoded):
+        for rows, batch in self._compute([encoded]):
             logits[rows] = batch
         shares = apply_temperature(logits, self.temperature)
         return [
@@ -88,19 +108,36 @@ class Classifier:
             found: list[Encoding] = encode(texts, self._tokenizer, max_length=self.info.max_length).encodings
         return found
 
-    def _iterate_encoded(self, encoded: list[Encoding]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        for rows in _batch_by_length([len(encoding.ids) for encoding in encoded]):
-            yield np.array(rows, dtype=np.intp), self._compute_batch([encoded[row].ids for row in rows])
+    def _compute(self, chunks: Iterable[list[Encoding]]) -> Iterator[tuple[Rows, Logits]]:
+        computing: deque[Rows] = deque()
+        batch_tokens = GPU_BATCH_TOKENS if self.engine.name == "cuda" else BATCH_TOKENS
 
-    @torch.inference_mode()
-    def _compute_batch(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        batch = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
-        with _use_threads(1 if batch["input_ids"].numel() <= SMALL_BATCH_TOKENS else N_THREADS):
-            logits = self._model(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-            ).logits  # (n_batch, 4)
-        result: NDArray[np.float32] = logits.float().cpu().numpy()
-        return result
+        def make_batches() -> Iterator[Batch]:
+            start = 0
+            for encoded in chunks:
+                for rows in _batch_by_length([len(encoding.ids) for encoding in encoded], batch_tokens):
+                    computing.append(start + np.array(rows, dtype=np.intp))
+                    yield _pad([encoded[row].ids for row in rows], self._tokenizer.pad_token_id)
+                start += len(encoded)
+
+        for logits in self.engine.map(make_batches()):
+            yield computing.popleft(), logits
+
+
+def _cut_in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    source = iter(texts)
+    while chunk := list(islice(source, CHUNK_TEXTS)):
+        yield chunk
+
+
+def _pad(ids: Sequence[Sequence[int]], pad_token_id: int) -> Batch:
+    """Return (n_batch, n_tokens) token ids, filled up to the longest, and the attention mask that tells them from padding."""
+    input_ids = np.full((len(ids), max(map(len, ids))), pad_token_id, dtype=np.int64)
+    attention_mask = np.zeros_like(input_ids)
+    for row, known in enumerate(ids):
+        input_ids[row, : len(known)] = known
+        attention_mask[row, : len(known)] = 1
+    return input_ids, attention_mask
 
 
 def _find_cut(encoding: Encoding) -> int | None:
@@ -108,25 +145,11 @@ def _find_cut(encoding: Encoding) -> int | None:
     return max((end for _, end in encoding.offsets), default=0) if encoding.overflowing else None
 
 
-@contextmanager
-def _use_threads(number: int) -> Iterator[None]:
-    """Compute with this many threads for a while.
-
-    Threads that wait for each other at every layer stand still whenever another process has one of their cores. Two callers at
-    once may get each other's number: that costs time, never correctness.
-    """
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(N_THREADS)
-
-
-def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Group row numbers so that a group's texts are of like length and its padded size stays under BATCH_TOKENS."""
+def _batch_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Group row numbers so that a group's texts are of like length and its padded size stays under `batch_tokens`."""
     batch: list[int] = []
     for row in np.argsort(lengths, kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[row] > BATCH_TOKENS:  # the newest row is the longest
+        if batch and (len(batch) + 1) * lengths[row] > batch_tokens:  # the newest row is the longest
             yield batch
             batch = []
         batch.append(row)

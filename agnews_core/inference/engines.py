@@ -1,0 +1,109 @@
+"""How the numbers are made: a PyTorch module turned into a fast function of token ids, by the best engine there is.
+
+An engine is chosen once for a module, and everything that is said of it comes from that engine. It knows neither texts nor
+classes; what each engine does with a module is in `torch_engines`.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_core.devices import choose_device, cpu_has_bf16
+from agnews_core.errors import ConfigError
+
+EngineName = Literal["openvino", "torch-bf16", "torch", "cuda"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+ENGINE_VARIABLE = "AGNEWS_ENGINE"
+_TITLES = {"openvino": "OpenVINO", "torch-bf16": "PyTorch", "torch": "PyTorch", "cuda": "CUDA"}
+
+TokenIds = NDArray[np.int64]  # (n_batch, n_tokens), padded with the tokenizer's own padding token
+Batch = tuple[TokenIds, NDArray[np.int64]]  # token ids, and the attention mask: 1 for a token, 0 for padding
+Output = NDArray[
+    np.float32
+]  # whatever the module returns: (n_batch, 4) logits, (n_batch, n_tokens, n_hidden) hidden states
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A module as a function of token ids and attention mask. Safe to call from many threads.
+
+    Attributes:
+        name: Which engine it is.
+        precision: "fp32", "bf16" or "fp16"; what it returns is fp32.
+        compute: What it does with a batch.
+        n_streams: How many batches it computes at the same time.
+        reason: Why it is not the engine that should have been, in one sentence; "" where it is.
+    """
+
+    name: EngineName
+    precision: str
+    compute: Callable[[TokenIds, NDArray[np.int64]], Output]
+    n_streams: int = 1
+    reason: str = ""
+    _streams: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The threads stay: OpenMP makes a team of its own for each new one.
+        object.__setattr__(self, "_streams", ThreadPoolExecutor(self.n_streams, thread_name_prefix=self.name))
+
+    @property
+    def title(self) -> str:
+        """What reports and the page call it."""
+        return f"{_TITLES[self.name]} in {self.precision}"
+
+    def __call__(self, input_ids: TokenIds, attention_mask: NDArray[np.int64]) -> Output:
+        """Compute one batch, in the caller's thread."""
+        return self.compute(input_ids, attention_mask)
+
+    def map(self, batches: Iterable[Batch]) -> Iterator[Output]:
+        """Compute many batches, `n_streams` at a time, and yield their results in order.
+
+        The next batch is asked for while others are computed; few results wait to be taken.
+        """
+        waiting: deque[Future[Output]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(self._streams.submit(self.compute, *batch))
+                if len(waiting) > self.n_streams:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def choose_engine() -> EngineName:
+    """Return the fastest engine that this machine has, or the one that the environment variable AGNEWS_ENGINE names.
+
+    Raises:
+        ConfigError: AGNEWS_ENGINE names none, or one that this machine does not have.
+    """
+    device, named = choose_device(), os.environ.get(ENGINE_VARIABLE, "")
+    for name in ENGINES:
+        if named == name and (name == "cuda") == (device == "cuda"):
+            return name
+    if named:
+        there_are = ENGINES[-1:] if device == "cuda" else ENGINES[:-1]
+        raise ConfigError(
+            f"{ENGINE_VARIABLE} is {named!r}; on this machine it can be {', '.join(there_are)}, or unset."
+        )
+    return "cuda" if device == "cuda" else "torch-bf16" if cpu_has_bf16() else "torch"
+
+
+def build_engine(module: Any, *, name: EngineName | None = None) -> Engine:
+    """Turn a module into an engine; the module itself stays as it is.
+
+    Args:
+        module: A torch.nn.Module of `input_ids` and `attention_mask`, both (n_batch, n_tokens), that returns one tensor.
+        name: The engine to build; by default the one that `choose_engine` chooses.
+    """
+    from agnews_core.inference.torch_engines import build_torch_engine
+
+    return build_torch_engine(module, name or choose_engine())
