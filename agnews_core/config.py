@@ -154,6 +154,14 @@ class TrainConfig(BaseModel):
         gt=0,
         le=MAX_COUNT,
     )
+    max_eval_seconds_share: float = _field(
+        0.1,
+        "Watching",
+        "At most this share of the training time goes into evaluations: there are fewer of them, then on a sample of the "
+        "validation texts. 1 is no limit. The end is always evaluated in full.",
+        gt=0,
+        le=1,
+    )
     logging_steps: int = _field(1, "Watching", "Steps between recorded losses.", **COUNT)
     early_stopping_patience: int = _field(
         5,
@@ -175,6 +183,19 @@ class TrainConfig(BaseModel):
             if steps > 1 and not steps.is_integer():
                 raise ValueError(f"`{name}` must be a whole number or a share below 1, got {steps}")
         return self
+
+    @property
+    def step_texts(self) -> int:
+        """How many texts a step is trained on."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    def count_steps(self, n_texts: int) -> int:
+        """Return how many steps a run on `n_texts` texts has, as transformers counts them.
+
+        >>> TrainConfig(per_device_train_batch_size=32, num_train_epochs=1.5).count_steps(100)
+        6
+        """
+        return self.max_steps or math.ceil(self.num_train_epochs * math.ceil(n_texts / self.step_texts))
 
     def count_eval_steps(self, n_steps: int) -> int:
         """Return how many steps lie between two evaluations of a run of `n_steps`, as transformers counts them.
@@ -204,6 +225,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_train_epochs": 1.0,
         "max_length": 96,
         "eval_steps": 0.25,
+        "max_eval_seconds_share": 0.5,
     },
 }
 

@@ -15,6 +15,7 @@ from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
 from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run
+from agnews_core.runs.resolved import count_of
 
 
 @click.command(cls=SettingsCommand)
@@ -69,7 +70,8 @@ def train(
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.4f}"
+    texts = f"{count_of(facts['n_evaluated'], facts['n_validation'])} validation texts"
+    accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.4f} on {texts}"
     click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}.")
     click.echo(f"News: {facts['data_source']}. Base model: {facts['backbone']}.")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from agnews_core.config import TrainConfig
@@ -40,8 +41,9 @@ class LabelledTexts:
     seed: int
     is_own: bool = False
 
-    def select(self, rows: NDArray[np.intp]) -> Self:
-        """Return some of the texts."""
+    def sample(self, at_most: int | None) -> Self:
+        """Return all texts, or some that keep the classes' shares."""
+        rows = take(pd.DataFrame({"text": self.texts, "label": self.labels}), at_most, self.seed).index
         return replace(self, texts=[self.texts[row] for row in rows], labels=self.labels[rows])
 
 
@@ -59,15 +61,14 @@ def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_mo
         raise DataError(
             f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
         )
-    frame = take(rows.to_pandas(), at_most, config.seed)
     return LabelledTexts(
-        list(frame["text"]),
-        frame["label"].to_numpy(),
+        list(rows["text"]),
+        np.asarray(rows["label"]),
         split,
         news.counts,
         config.seed,
         is_own and split == "validation",
-    )
+    ).sample(at_most)
 
 
 def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:

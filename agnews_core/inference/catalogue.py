@@ -104,6 +104,7 @@ def read_run_model(run: Run) -> TrainedModel:
         RunError: It has none that can be used, or the run is gone.
     """
     status = run.read_status()
+    result, data = status.result, status.data
     if not run.has_model():
         raise RunError(f"The run {run.name} ({status.state}) has no model to use; choose another model.")
     return TrainedModel(
@@ -111,8 +112,8 @@ def read_run_model(run: Run) -> TrainedModel:
         folder=run.path,
         adapter_dir=run.adapter_dir,
         backbone=status.resolved.backbone if status.resolved else read_adapter_info(run.adapter_dir).backbone,
-        accuracy=status.result.eval_accuracy if status.result else None,
-        n_validation=status.data.n_validation if status.data else None,
+        accuracy=result.eval_accuracy if result else None,
+        n_validation=(result.n_evaluated if result else None) or (data.n_validation if data else None),
         run=run,
         is_whole=status.state == "finished",
     )

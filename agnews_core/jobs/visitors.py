@@ -69,15 +69,14 @@ def check_settings(config: TrainConfig, by: Visitor) -> None:
 
 def _count_work(config: TrainConfig) -> tuple[tuple[int, int, str, str], ...]:
     """Return (how many, at most, of what, the way out), as if the news were as long as AG News."""
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     rows = min(config.max_train_samples or NEWS_TEXTS, NEWS_TEXTS)
-    steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(rows / batch))
+    steps = config.count_steps(rows)
     evaluations = math.ceil(steps / config.count_eval_steps(steps))
     evaluated = evaluations * min(config.max_eval_samples or VALIDATION_TEXTS, VALIDATION_TEXTS)
     largest = max(config.per_device_train_batch_size, config.per_device_eval_batch_size)
     fewer = "Lower `num_train_epochs`, `max_steps` or `max_train_samples`"
     return (
-        (steps * batch, MOST_TEXTS, "texts trained on", fewer),
+        (steps * config.step_texts, MOST_TEXTS, "texts trained on", fewer),
         (steps, MOST_STEPS, "steps", f"{fewer}, or take larger batches"),
         (evaluated, MOST_TEXTS, "texts evaluated", "Raise `eval_steps` or lower `max_eval_samples`"),
         (largest, MOST_IN_BATCH, "texts in a batch", "Lower the batch sizes"),

@@ -21,6 +21,11 @@ class Plan(BaseModel):
     total_parameters: int
 
     @property
+    def n_trained_layers(self) -> int:
+        """How many layers gradients flow back through: from the top down to the lowest one with LoRA weights."""
+        return self.n_layers - min(self.layer_ranks)
+
+    @property
     def ranks_from_top(self) -> dict[int, int]:
         """The ranks with layers counted from the top, -1, as presets have them."""
         return {layer - self.n_layers: r for layer, r in self.layer_ranks.items()}

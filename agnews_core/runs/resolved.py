@@ -7,6 +7,43 @@ from pydantic import BaseModel, ConfigDict, Field
 from agnews_core.config import LayerRanks, TrainConfig
 
 
+def count_of(n: int, n_available: int) -> str:
+    """Format how many of how many.
+
+    >>> count_of(2000, 7864), count_of(7864, 7864)
+    ('2,000 of 7,864', '7,864')
+    """
+    return f"{n:,}" if n == n_available else f"{n:,} of {n_available:,}"
+
+
+class Evaluations(BaseModel):
+    """When a training evaluates, and on what.
+
+    Attributes:
+        every_steps: Steps between two evaluations; the last step is evaluated in any case.
+        n_texts: Validation texts that each of them is on, a sample that keeps the classes' shares.
+        n_available: How many there are; the end is evaluated on all of them.
+        share: What they are counted to take of the training time, 0-1.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    every_steps: int
+    n_texts: int
+    n_available: int
+    share: float
+
+    @property
+    def counts(self) -> str:
+        """On how many texts they are, of how many."""
+        return count_of(self.n_texts, self.n_available)
+
+    @property
+    def texts(self) -> str:
+        """What they are on, in words."""
+        return f"{self.counts} validation texts"
+
+
 class Resolved(BaseModel):
     """What "auto" and layers counted from the top stood for: decided once, recorded in the run, and passed on.
 
@@ -21,6 +58,8 @@ class Resolved(BaseModel):
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
+        evaluations: When it evaluates and on what; None until the news is read. Runs made before this was decided evaluate
+            as often as their settings say, on all validation texts.
         notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
 
@@ -36,6 +75,7 @@ class Resolved(BaseModel):
     device: str
     precision: str
     layer_ranks: LayerRanks
+    evaluations: Evaluations | None = None
     notes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property

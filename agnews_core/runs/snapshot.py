@@ -17,6 +17,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.runs.metrics import Metrics, Reading, Row, read_on
 from agnews_core.runs.presets import describe_differences
+from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import Run
 from agnews_core.runs.status import RunStatus
 from agnews_core.whole_files import Stamp, find_stamp
@@ -67,6 +68,11 @@ class Snapshot:
         """When it was made; config.json is written once, and its time tells runs of the same second apart."""
         return self.status.created_at, self.stamps[1][0] if self.stamps[1] else 0
 
+    @property
+    def evaluations(self) -> Evaluations | None:
+        """When it evaluates and on what, where that is known."""
+        return self.status.resolved.evaluations if self.status.resolved else None
+
     @functools.cached_property
     def progress(self) -> Progress:
         """How far it is."""
@@ -106,11 +112,10 @@ def _read_config(run: Run) -> TrainConfig:
 def _compute_progress(snapshot: Snapshot) -> Progress:
     status = snapshot.status
     step_seconds = compute_step_seconds(snapshot.metrics.recent)
-    samples = snapshot.config.per_device_train_batch_size * snapshot.config.gradient_accumulation_steps
     training = status.state == "running" and status.phase == "training" and status.max_steps > 0
     return Progress(
         share=status.step / status.max_steps if status.max_steps else 0.0,
-        samples_per_second=samples / step_seconds if step_seconds else None,
+        samples_per_second=snapshot.config.step_texts / step_seconds if step_seconds else None,
         eta_seconds=_compute_eta(snapshot, step_seconds) if training and step_seconds else None,
     )
 
@@ -130,10 +135,11 @@ def compute_step_seconds(rows: Sequence[Row]) -> float | None:
 
 def _compute_eta(snapshot: Snapshot, step_seconds: float) -> float:
     """Return the seconds that the remaining steps and evaluations take, if they go on as they did lately."""
-    status = snapshot.status
+    status, decided = snapshot.status, snapshot.evaluations
     remaining = max(status.max_steps - status.step, 0)
-    evaluations = remaining / snapshot.config.count_eval_steps(status.max_steps) + 1  # one is of the best model
-    return remaining * step_seconds + evaluations * snapshot.metrics.eval_seconds
+    evaluations = remaining / (decided.every_steps if decided else snapshot.config.count_eval_steps(status.max_steps))
+    at_the_end = decided.n_available / decided.n_texts if decided else 1.0  # of the best model, on all texts
+    return remaining * step_seconds + (evaluations + at_the_end) * snapshot.metrics.eval_seconds
 
 
 def _summarize(snapshot: Snapshot) -> RunSummary:

@@ -29,12 +29,13 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RunResult(BaseModel):
-    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on the validation texts."""
+    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts."""
 
     model_config = ConfigDict(frozen=True)
 
     eval_accuracy: float | None
     eval_f1: float | None
+    n_evaluated: int | None = None  # not recorded by the first versions; then all of them
     train_runtime_seconds: float
     train_samples_per_second: float
     stopped_early: bool

@@ -1,12 +1,26 @@
-"""Which checkpoint of a run was written to its end, and how far it is."""
+"""When checkpoints are written, which of a run's was written to its end, and how far it is."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from transformers import TrainerState
+from transformers import TrainerCallback, TrainerState
 
+from agnews_core.config import TrainConfig
 from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.runs import Run
+
+
+class CheckpointCallback(TrainerCallback):
+    """Saves as often as the settings would evaluate: fewer evaluations do not mean that more is lost when a run is killed."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Save at these steps too; Trainer itself saves where it evaluates."""
+        if state.global_step % self._config.count_eval_steps(state.max_steps) == 0:
+            control.should_save = True
 
 
 def find_checkpoint(run: Run) -> Path | None:

@@ -1,10 +1,9 @@
 """How a training ends: finished and evaluated in full, stopped and its best model kept, or stopped and discarded."""
 
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
-
-import numpy as np
 
 from agnews_core.evaluation.files import Evaluated, forget_evaluated, write_evaluated
 from agnews_core.evaluation.report import REPORT
@@ -13,11 +12,13 @@ from agnews_core.inference.classifier import Classifier
 from agnews_core.models.adapters import read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import Backbone
 from agnews_core.runs import Run, RunResult, RunStatus
+from agnews_core.runs.resolved import count_of
 from agnews_core.training.records import end, enter
 from agnews_core.whole_files import write_whole
 
 NEW_ADAPTER = "adapter.new"  # beside the one that may be kept from an earlier stop, until it is evaluated
-CALIBRATION_TEXTS = 1000  # of a run that was stopped; seconds of work
+STOP_SECONDS = 10.0  # who stops a run waits as long for the rest of its evaluation; else it is on a sample
+STOP_TEXTS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Trained:
     Attributes:
         best_step: The step whose model was evaluated best, or None where none was evaluated.
         best_accuracy: Of that model, as it was evaluated while it trained.
-        validation: The validation texts.
+        n_evaluated: Validation texts that this accuracy is of.
+        validation: All validation texts.
         metrics: Trainer's closing figures.
     """
 
@@ -36,6 +38,7 @@ class Trained:
     max_steps: int
     best_step: int | None
     best_accuracy: float | None
+    n_evaluated: int
     validation: LabelledTexts
     metrics: dict[str, float]
 
@@ -55,19 +58,26 @@ def conclude(run: Run, trained: Trained) -> RunStatus:
 
 def _finish(run: Run, trained: Trained, evaluated: Evaluated) -> RunStatus:
     _replace_model(run, evaluated)
-    write_whole(run.path / REPORT, evaluated.report.model_dump_json(indent=2))
-    write_evaluated(run.path, evaluated)
+    _write_evaluation(run, evaluated)
     shutil.rmtree(run.checkpoints_dir, ignore_errors=True)  # nothing is left to resume
     return _record(run, trained, evaluated)
 
 
 def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> RunStatus:
     _replace_model(run, evaluated)
+    n, n_available = evaluated.report.n, len(trained.validation.texts)
+    if n == n_available:  # a sample's would be taken for that of the whole split
+        _write_evaluation(run, evaluated)
     if trained.best_step is None:
-        reason = f"Stopped at step {trained.step}, before the first evaluation; the model of that step was kept."
+        kept = f"Stopped at step {trained.step}, before the first evaluation; the model of that step was kept"
     else:
-        reason = f"Stopped at step {trained.step}; the best model so far, of step {trained.best_step}, was kept."
-    return _record(run, trained, None, reason)
+        kept = f"Stopped at step {trained.step}; the best model so far, of step {trained.best_step}, was kept"
+    return _record(run, trained, evaluated, f"{kept}. It was evaluated on {count_of(n, n_available)} validation texts.")
+
+
+def _write_evaluation(run: Run, evaluated: Evaluated) -> None:
+    write_whole(run.path / REPORT, evaluated.report.model_dump_json(indent=2))
+    write_evaluated(run.path, evaluated)
 
 
 def _discard(run: Run, trained: Trained) -> RunStatus:
@@ -96,6 +106,7 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
     result = RunResult(
         eval_accuracy=evaluated.report.accuracy if evaluated else trained.best_accuracy,
         eval_f1=evaluated.report.f1_macro if evaluated else None,
+        n_evaluated=evaluated.report.n if evaluated else trained.n_evaluated,
         train_runtime_seconds=trained.metrics["train_runtime"],
         train_samples_per_second=trained.metrics["train_samples_per_second"],
         stopped_early=trained.step < trained.max_steps,
@@ -105,19 +116,20 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
     return run.read_status()
 
 
-def _evaluate(run: Run, trained: Trained) -> Evaluated:
-    """Load the model that was saved, as it will be loaded to answer, and fit its temperature.
+def _evaluate(run: Run, trained: Trained) -> Evaluated | None:
+    """Load the model that was saved, as it will be loaded to answer, fit its temperature, and evaluate it.
 
-    Who stops a run does not want to wait for all validation texts: some are enough for the temperature.
+    On all validation texts, unless somebody who stops the run would wait long for that; None once it is to be discarded.
     """
     enter(run, "evaluating")
     classifier = Classifier.load(run.path / NEW_ADAPTER, backbone_name=trained.backbone.reference)
+    began = time.monotonic()
 
     def obey_stop(n_done: int, n_total: int) -> None:
-        if run.read_stop():
+        seconds_left = (time.monotonic() - began) * (n_total - n_done) / n_done
+        if (stop := run.read_stop()) and (stop == "discard" or seconds_left > STOP_SECONDS):
             raise _StopAskedError
 
     with suppress(_StopAskedError):
         return calibrate(classifier, trained.validation, obey_stop)
-    few = np.random.default_rng(trained.validation.seed).permutation(len(trained.validation.texts))[:CALIBRATION_TEXTS]
-    return calibrate(classifier, trained.validation.select(few))
+    return None if run.read_stop() == "discard" else calibrate(classifier, trained.validation.sample(STOP_TEXTS))

@@ -13,19 +13,22 @@ from agnews_core.models.backbones import Backbone, compute_fingerprint, load_bac
 from agnews_core.models.lora import build_model, plan
 from agnews_core.models.plan import Plan
 from agnews_core.news.counts import DataCounts
-from agnews_core.news.splits import load_news
+from agnews_core.news.splits import load_news, take
 from agnews_core.news.tokens import tokenize
 from agnews_core.runs import Resolved, Run
+from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import SPARE_BYTES
+from agnews_core.training.evaluations import describe, plan_evaluations
 from agnews_core.training.records import enter, note
 from agnews_core.training.resolve import resolve
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run trains with, once everything is loaded. `validation` and its tokens are sorted by length.
+    """What a run trains with, once everything is loaded.
 
-    `config` leaves nothing open: what it left open is decided in `resolved`.
+    `config` leaves nothing open: what it left open is decided in `resolved`. `validation` has all validation texts,
+    `validation_tokens` those that are evaluated while it trains, sorted by length.
     """
 
     config: TrainConfig
@@ -54,14 +57,19 @@ def load_parts(run: Run) -> Parts:
     note(run, news.counts.describe())
     enter(run, "loading the backbone")
     backbone = load_backbone(config.backbone)
-    found = {"data_digest": news.digest, "backbone_fingerprint": compute_fingerprint(backbone)}
+    found = {
+        "data_digest": news.digest,
+        "backbone_fingerprint": compute_fingerprint(backbone),
+        "evaluations": _decide_evaluations(run, config, built, news.counts),
+    }
     resolved = resolved.model_copy(update=found)
     _check_same(run, resolved, news.counts)
     model = build_model(config, backbone)
     run.update_status(resolved=resolved, plan=built, data=news.counts)
     tokenizer = load_tokenizer(backbone)
     train_tokens = tokenize(news.train, tokenizer, max_length=config.max_length)
-    validation_tokens = tokenize(news.validation, tokenizer, max_length=config.max_length)
+    evaluated = _sample(news.validation, resolved.evaluations, config.seed)
+    validation_tokens = tokenize(evaluated, tokenizer, max_length=config.max_length)
     # Batches are read in order; sorted, their texts are of like length and need little padding.
     by_length = np.argsort(np.asarray(validation_tokens["length"]), kind="stable")
     return Parts(
@@ -69,12 +77,33 @@ def load_parts(run: Run) -> Parts:
         resolved=resolved,
         counts=news.counts,
         train_tokens=train_tokens,
-        validation=news.validation.select(by_length),
+        validation=news.validation,
         validation_tokens=validation_tokens.select(by_length),
         backbone=backbone,
         tokenizer=tokenizer,
         model=model,
     )
+
+
+def _decide_evaluations(run: Run, config: TrainConfig, built: Plan, counts: DataCounts) -> Evaluations | None:
+    """Decide when to evaluate, and on what; a run that goes on keeps what it began with."""
+    before = run.read_status().resolved
+    if before is not None:
+        return before.evaluations
+    evaluations = plan_evaluations(
+        config,
+        n_train=counts.n_train,
+        n_validation=counts.n_validation,
+        n_computed=built.n_layers,
+        n_trained=built.n_trained_layers,
+    )
+    note(run, describe(evaluations, config, config.count_steps(counts.n_train)))
+    return evaluations
+
+
+def _sample(validation: Dataset, evaluations: Evaluations | None, seed: int) -> Dataset:
+    rows = take(validation.to_pandas(), evaluations.n_texts if evaluations else None, seed)
+    return validation.select(rows.index)
 
 
 def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:

@@ -96,6 +96,7 @@ def _train_model(run: Run, *, resume: bool) -> Trained:
         max_steps=state.max_steps,
         best_step=state.best_global_step,
         best_accuracy=state.best_metric,
+        n_evaluated=len(parts.validation_tokens),
         validation=LabelledTexts(
             list(parts.validation["text"]),
             np.asarray(parts.validation["label"]),

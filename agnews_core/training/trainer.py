@@ -17,7 +17,7 @@ from agnews_core.evaluation.metrics import compute_metrics
 from agnews_core.runs import Resolved, Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
-from agnews_core.training.checkpoints import is_over, read_state
+from agnews_core.training.checkpoints import CheckpointCallback, is_over, read_state
 from agnews_core.training.parts import Parts
 
 
@@ -58,7 +58,7 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         ConfigError: The logger asked for is not installed.
     """
     config = parts.config
-    callbacks: list[Any] = [RunCallback(run)]
+    callbacks: list[Any] = [RunCallback(run), CheckpointCallback(config)]
     if sys.stderr.isatty():
         callbacks.append(StderrProgress())
     if config.early_stopping_patience:
@@ -83,14 +83,17 @@ def _build_arguments(run: Run, config: TrainConfig, resolved: Resolved) -> Train
     same_name = (
         "num_train_epochs", "learning_rate", "lr_scheduler_type", "warmup_steps", "per_device_train_batch_size",
         "per_device_eval_batch_size", "gradient_accumulation_steps", "optim", "weight_decay", "max_grad_norm",
-        "label_smoothing_factor", "seed", "eval_steps", "logging_steps",
+        "label_smoothing_factor", "seed", "logging_steps",
     )  # fmt: skip
+    evaluations = resolved.evaluations
+    eval_steps = evaluations.every_steps if evaluations else config.eval_steps
     args = TrainingArguments(
         output_dir=str(run.checkpoints_dir),
         max_steps=config.max_steps or -1,
         eval_strategy="steps",
         save_strategy="steps",
-        save_steps=config.eval_steps,  # the best model can only be one that was saved
+        eval_steps=eval_steps,
+        save_steps=eval_steps,  # the best model can only be one that was saved; CheckpointCallback saves between
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_accuracy",

@@ -32,9 +32,9 @@ def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
     return figure
 
 
-def build_quality_figure(runs: Mapping[str, Metrics]) -> go.Figure:
-    """Draw validation accuracy and F1 over steps; `runs` is metrics by run name."""
-    figure = _build_figure("on the validation texts", revision="|".join(runs))
+def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figure:
+    """Draw validation accuracy and F1 over steps; `runs` is metrics by run name, `texts` what they were evaluated on."""
+    figure = _build_figure(f"on {texts}", revision="|".join(runs))
     shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
     digits = ".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%"
     figure.update_yaxes(tickformat=digits, autorangeoptions={"minallowed": 0, "maxallowed": 1.01})

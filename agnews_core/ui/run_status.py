@@ -86,6 +86,7 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Speed", NOT_KNOWN if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
         ("Best accuracy", NOT_KNOWN if best is None else f"{best:.1%}"),
+        ("Validation texts", snapshot.evaluations.counts if snapshot.evaluations else NOT_KNOWN),
         ("Computes on", _format_device(status)),
         ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]

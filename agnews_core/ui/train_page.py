@@ -22,6 +22,7 @@ from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
 from agnews_core.ui.visitor import find_current_visitor
 
 Updates = dict[Any, Any]
+ANY_TEXTS = "the validation texts"  # of runs that were evaluated on different ones, or before it was recorded
 
 
 class TrainPage(BaseModel):
@@ -123,10 +124,12 @@ def _build_figures(overview: Overview, view: TrainView, page: TrainPage, shown: 
     others = [one for one in overview.snapshots if one.run.name in page.compared and one is not shown]
     runs = tuple((one.run.name, one.metrics) for one in (shown, *others))
     loss = _stamp(*((name, metrics.loss.stamp, metrics.eval_loss.stamp) for name, metrics in runs))
-    quality = _stamp(*((name, metrics.eval_accuracy.stamp, metrics.eval_f1.stamp) for name, metrics in runs))
+    named = {one.evaluations.texts if one.evaluations else ANY_TEXTS for one in (shown, *others)}
+    texts = named.pop() if len(named) == 1 else ANY_TEXTS
+    quality = _stamp(texts, *((name, metrics.eval_accuracy.stamp, metrics.eval_f1.stamp) for name, metrics in runs))
     return {
         "loss": _Part(loss, lambda: {view.loss: _draw_loss(runs)}),
-        "quality": _Part(quality, lambda: {view.quality: _draw_quality(runs)}),
+        "quality": _Part(quality, lambda: {view.quality: _draw_quality(runs, texts)}),
     }
 
 
@@ -137,8 +140,9 @@ def _draw_loss(runs: tuple[tuple[str, Metrics], ...]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _draw_quality(runs: tuple[tuple[str, Metrics], ...]) -> str:
-    return build_quality_figure(dict(runs)).to_json() if any(metrics.eval_accuracy.n for _, metrics in runs) else ""
+def _draw_quality(runs: tuple[tuple[str, Metrics], ...], texts: str) -> str:
+    drawn = any(metrics.eval_accuracy.n for _, metrics in runs)
+    return build_quality_figure(dict(runs), texts=texts).to_json() if drawn else ""
 
 
 def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:

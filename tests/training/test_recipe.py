@@ -170,7 +170,10 @@ def test_ctrl_c_saves_the_model_and_marks_the_run_stopped(tiny_settings, tmp_pat
     assert process.returncode == 130, err
     status = run.read_status()
     assert status.state == "stopped"
-    assert re.fullmatch(r"Stopped at step \d+; the best model so far, of step \d+, was kept\.", status.reason)
+    assert re.fullmatch(
+        r"Stopped at step \d+; the best model so far, of step \d+, was kept\. It was evaluated on 16 validation texts\.",
+        status.reason,
+    )
     assert status.result.stopped_early
     assert "Traceback" not in err
     assert len(list(Classifier.load(run.adapter_dir).predict(["A text"]))) == 1

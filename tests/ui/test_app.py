@@ -159,11 +159,11 @@ def run(queue):
 
 def test_the_figures_show_every_point_and_keep_zoom_by_run(run):
     metrics = take_snapshot(run).metrics
-    loss, quality = build_loss_figure({"a": metrics}), build_quality_figure({"a": metrics})
+    loss, quality = build_loss_figure({"a": metrics}), build_quality_figure({"a": metrics}, texts="2 of 3 texts")
     assert [len(trace.x) for trace in loss.data] == [10, 10, 1]
     assert [trace.y for trace in quality.data] == [(0.5,), (0.4,)]
     assert loss.layout.uirevision == "a"
-    assert len(build_quality_figure({"a": metrics, "b": metrics}).data) == 4
+    assert len(build_quality_figure({"a": metrics, "b": metrics}, texts="3 texts").data) == 4
 
 
 def test_frozen_layers_are_said_in_the_chart_of_ranks():
