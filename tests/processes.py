@@ -74,6 +74,9 @@ def _train(run: Run, resume: bool, moment: Moment | None) -> None:
 
 
 def _hold_at(moment: Moment) -> None:
+    from agnews_core.training import callbacks
+
+    callbacks.TELL_SECONDS = 0  # each step is written when it is over
     update, append = Run.update_status, Run.append_metrics
 
     def update_status(self, **changes):
@@ -84,9 +87,9 @@ def _hold_at(moment: Moment) -> None:
             moment.hold()
         return status
 
-    def append_metrics(self, row):
-        append(self, row)
-        if moment.name == f"{'step' if 'loss' in row else 'evaluation'} {row['step']}":
+    def append_metrics(self, *rows):
+        append(self, *rows)
+        if any(moment.name == f"{'step' if 'loss' in row else 'evaluation'} {row['step']}" for row in rows):
             moment.hold()
 
     Run.update_status, Run.append_metrics = update_status, append_metrics

@@ -1,14 +1,25 @@
 """What this machine computes with, and what it refuses."""
 
+import os
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pynvml
 import pytest
 import torch
 
 from agnews_core import devices
-from agnews_core.devices import check_optimizer, choose_device, choose_precision, cpu_has_bf16, read_usage
+from agnews_core.devices import (
+    SPIN_COUNT,
+    check_optimizer,
+    choose_device,
+    choose_precision,
+    count_cores,
+    cpu_has_bf16,
+    read_usage,
+)
 from agnews_core.errors import ConfigError
 
 
@@ -164,3 +175,80 @@ def test_a_machine_without_cuda_tells_its_memory_alone(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_real_gpu_tells_its_usage():
     assert read_usage()["gpu_memory_mib"] > 0
+
+
+@pytest.fixture
+def count(tmp_path, monkeypatch):
+    """Count the cores of a process in these control groups, on a machine that it may use eight cores of."""
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+
+    def count(groups: str, files: dict[str, str]) -> int:
+        (tmp_path / "cgroup").write_text(groups)
+        for name, text in files.items():
+            (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "fs" / name).write_text(text)
+        return count_cores(proc=tmp_path / "cgroup", cgroups=tmp_path / "fs")
+
+    return count
+
+
+V1 = {"cpu,cpuacct/docker/a/cpu.cfs_period_us": "100000\n", "cpu,cpuacct/cpu.cfs_quota_us": "-1\n"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cores"),
+    [
+        ("0::/\n", {}, 8),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 8),
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "1600000 100000\n"}, 8),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
+        ("0::/outside/name\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("4:cpu,cpuacct:/docker/a\n", {**V1, "cpu,cpuacct/docker/a/cpu.cfs_quota_us": "400000\n"}, 4),
+        ("4:memory:/a\n0::/\n", {"memory/a/cpu.max": "100000 100000\n"}, 8),
+        ("0::/\n", {"cpu.max": "what\n"}, 8),
+    ],
+)
+def test_cores_are_those_that_the_container_gives(count, groups, files, cores):
+    assert count(groups, files) == cores
+
+
+def test_cores_are_those_that_the_process_may_run_on(count, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    assert count("0::/\n", {"cpu.max": "400000 100000\n"}) == 1
+
+
+def test_who_sets_the_number_of_threads_has_decided_it(count, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert count("0::/\n", {"cpu.max": "100000 100000\n"}) == 3
+
+
+def test_a_machine_without_control_groups_counts_its_cores(monkeypatch, tmp_path):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert count_cores(proc=tmp_path / "none", cgroups=tmp_path) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libgomp is torch's library on Linux")
+@pytest.mark.parametrize(
+    ("program", "spin"),
+    [
+        (["-m", "agnews_core", "plan", "--data", "sample", "--backbone", "all-MiniLM-L6-v2"], SPIN_COUNT),
+        (["-c", "import agnews_core, torch"], 0),  # as in the page and in the process that trains beside it
+    ],
+)
+def test_threads_wait_awake_on_the_command_line_and_asleep_beside_the_page(program, spin):
+    environment = {**os.environ, "OMP_DISPLAY_ENV": "VERBOSE"}  # libgomp says what it obeys
+    done = subprocess.run(
+        [sys.executable, *program],
+        cwd=Path(__file__).parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"GOMP_SPINCOUNT = '{spin}'" in done.stderr

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agnews_core.devices import choose_precision
+from agnews_core.devices import choose_precision, count_cores
 from agnews_core.inference.engines import Engine, EngineName, Output, TokenIds
 
 SMALL_BATCH_TOKENS = 512  # up to here one thread is as fast as many, and far faster where another process trains
-N_THREADS = torch.get_num_threads()
+N_THREADS = count_cores()
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

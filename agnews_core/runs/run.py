@@ -155,10 +155,10 @@ class Run:
         if note not in notes:
             self.update_status(notes=(*notes, note))
 
-    def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """Add a line to metrics.jsonl, at once visible to readers."""
+    def append_metrics(self, *rows: Mapping[str, Any]) -> None:
+        """Add lines to metrics.jsonl, at once visible to readers."""
         with self.metrics_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
 
     def stop(self, *, keep: bool = True, is_taken: bool = False) -> RunStatus:
         """Stop a run that waits at once, and ask one that trains to stop after its current step; others stay as they are.

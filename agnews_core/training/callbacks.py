@@ -15,48 +15,71 @@ from agnews_core.runs import Run
 
 logger = logging.getLogger(__name__)
 
-STATUS_SECONDS = 1.0  # status.json is replaced at most this often while training
+TELL_SECONDS = (
+    0.25  # what was recorded is written, and a request to stop looked for, this often; every step is recorded
+)
+STATUS_SECONDS = 1.0  # status.json, which is put safely on the disk, is replaced this often
 
 
 class RunCallback(TrainerCallback):
-    """Writes what happens to the run's directory as it happens, and stops when a stop is asked for there."""
+    """Writes what happens to the run's directory, a few times a second, and stops when a stop is asked for there."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._status_at = 0.0
+        self._rows: list[dict[str, Any]] = []  # not written yet
+        self._written_at = self._looked_at = self._status_at = -math.inf
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Record how many steps there will be."""
         self._run.update_status(max_steps=state.max_steps, step=state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Append a recorded loss; end the run when it is no number."""
+        """Record a loss; end the run when it is no number."""
         if not logs or "loss" not in logs:
             return  # an evaluation, which on_evaluate records, or Trainer's closing summary
-        self._run.append_metrics(
-            {"step": state.global_step, "epoch": state.epoch, "time": time.time(), **logs, **read_usage()}
-        )
+        self._record(state, {**logs, **read_usage()})
         if not math.isfinite(logs["loss"]):
             raise RunError(
                 f"The loss is no longer a number at step {state.global_step}; use a lower learning rate (it is "
                 f"{args.learning_rate:g}) or the precision fp32."
             )
+        # A run that is resumed from a checkpoint has all rows up to there.
+        if control.should_save or time.monotonic() - self._written_at >= TELL_SECONDS:
+            self.flush()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        """Append an evaluation."""
-        kept = {name: value for name, value in metrics.items() if name.startswith("eval_")}
-        self._run.append_metrics({"step": state.global_step, "epoch": state.epoch, "time": time.time(), **kept})
+        """Write an evaluation, and the losses before it."""
+        self._record(state, {name: value for name, value in metrics.items() if name.startswith("eval_")})
+        self.flush()
         logger.info("step %d: validation accuracy %.4f", state.global_step, metrics.get("eval_accuracy", math.nan))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Record progress, at the very end the loss too; stop and save when a stop is asked for."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
-        if time.monotonic() - self._status_at > STATUS_SECONDS or state.global_step >= state.max_steps:
+        """Write progress, at the very end the loss too; stop and save when a stop is asked for."""
+        is_last = state.global_step >= state.max_steps
+        control.should_log |= is_last
+        now = time.monotonic()
+        if now - self._looked_at < TELL_SECONDS and not is_last:
+            return
+        self._looked_at = now
+        if now - self._status_at >= STATUS_SECONDS or is_last:
             self._run.update_status(step=state.global_step)
-            self._status_at = time.monotonic()
+            self._status_at = now
         if self._run.read_stop():
             control.should_training_stop = control.should_save = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write what is left."""
+        self.flush()
+
+    def _record(self, state: Any, values: dict[str, Any]) -> None:
+        self._rows.append({"step": state.global_step, "epoch": state.epoch, "time": time.time(), **values})
+
+    def flush(self) -> None:
+        """Write what was recorded."""
+        if self._rows:
+            self._run.append_metrics(*self._rows)
+            self._rows.clear()
+        self._written_at = time.monotonic()
 
 
 class StderrProgress(ProgressCallback):

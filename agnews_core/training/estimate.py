@@ -18,6 +18,7 @@ import torch
 from transformers import AutoModel
 
 from agnews_core.config import TrainConfig
+from agnews_core.devices import count_cores
 from agnews_core.errors import AgNewsError
 from agnews_core.models.backbones import load_backbone_config
 from agnews_core.models.lora import plan
@@ -145,6 +146,7 @@ def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
 
 
 def _measure_layer(backbone: str, device: str, precision: str) -> LayerCost:
+    torch.set_num_threads(count_cores())
     model, ids = _build_probe(backbone, device)
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
 

@@ -9,7 +9,9 @@ import shutil
 import traceback
 
 import numpy as np
+import torch
 
+from agnews_core.devices import count_cores
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
@@ -70,6 +72,7 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
 
 
 def _train(run: Run, *, resume: bool) -> RunStatus:
+    torch.set_num_threads(count_cores())
     trained = _train_model(run, resume=resume)
     gc.collect()  # Trainer, model and callbacks hold each other; the model that will answer is loaded into their room
     return conclude(run, trained)

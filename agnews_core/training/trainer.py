@@ -5,6 +5,7 @@ It knows nothing of where news and models come from, nor of what becomes of the 
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class NewsTrainer(Trainer):
     transformers' own length grouping draws from the global random state, so that a resumed run would see another order.
     """
 
+    record: RunCallback
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
@@ -42,7 +45,13 @@ class NewsTrainer(Trainer):
             best = checkpoint.with_name(f"checkpoint-{state.best_global_step}")
             self.model.load_adapter(str(best if best.is_dir() else checkpoint), "default")
             return {"train_runtime": 0.0, "train_samples_per_second": 0.0}
-        figures: dict[str, float] = self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).metrics
+        try:
+            figures: dict[str, float] = self.train(
+                resume_from_checkpoint=str(checkpoint) if checkpoint else None
+            ).metrics
+        finally:
+            with suppress(OSError):  # a full disk, which the error that comes here tells of too
+                self.record.flush()
         return figures
 
 
@@ -58,7 +67,8 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         ConfigError: The logger asked for is not installed.
     """
     config = parts.config
-    callbacks: list[Any] = [RunCallback(run), CheckpointCallback(config)]
+    record = RunCallback(run)
+    callbacks: list[Any] = [record, CheckpointCallback(config)]
     if sys.stderr.isatty():
         callbacks.append(StderrProgress())
     if config.early_stopping_patience:
@@ -73,6 +83,7 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         compute_metrics=compute_metrics,
         callbacks=callbacks + build_loggers(config, run, resumed_at=resumed_at),
     )
+    trainer.record = record
     trainer.remove_callback(PrinterCallback)
     # It says at every checkpoint that it orders them by their numbers, which is what they should be ordered by.
     logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)

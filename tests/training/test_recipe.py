@@ -25,7 +25,7 @@ from agnews_core.labels import LABELS
 from agnews_core.models.adapters import ADAPTER_WEIGHTS, read_adapter_info
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
-from agnews_core.training import parts
+from agnews_core.training import callbacks, parts
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
 from tests.processes import Moment, start_training
@@ -224,11 +224,12 @@ def _stop_at_step(run: Run, step: int, monkeypatch, *, keep: bool) -> None:
     """Ask for a stop as another process would, just when a step is being recorded."""
     append = Run.append_metrics
 
-    def append_and_ask(self, row):
-        append(self, row)
-        if row["step"] == step:
+    def append_and_ask(self, *rows):
+        append(self, *rows)
+        if any(row["step"] == step for row in rows):
             run.request_stop(keep=keep)
 
+    monkeypatch.setattr(callbacks, "TELL_SECONDS", 0)
     monkeypatch.setattr(Run, "append_metrics", append_and_ask)
 
 
