@@ -4,7 +4,6 @@ The runs are finished ones, written by the program's own functions. A watcher is
 then ticks once a second with what it has. Times are round trips over HTTP; bytes are those of the answers.
 """
 
-import argparse
 import json
 import tempfile
 import threading
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import psutil
 
 from agnews_core.config import build_config
 from agnews_core.runs import create_run, now
+from tests.benchmarks.measuring import Result, build_parser, show
 from tests.ui.conftest import App, run_app
 
 
@@ -75,13 +74,10 @@ class Watcher:
         return seconds, len(response.content)
 
 
-def summarize(asked: list[tuple[float, int]]) -> dict[str, float]:
+def summarize(name: str, asked: list[tuple[float, int]]) -> dict[str, Any]:
+    """Return the milliseconds and the bytes of answers."""
     seconds, sizes = zip(*asked, strict=True)
-    return {
-        "median_ms": round(1000 * float(np.median(seconds)), 1),
-        "max_ms": round(1000 * max(seconds), 1),
-        "median_bytes": int(np.median(sizes)),
-    }
+    return {f"{name}_ms": [1000 * it for it in seconds], f"{name}_bytes": list(sizes)}
 
 
 def watch_together(watchers: list[Watcher], *, seconds: float) -> list[tuple[float, int]]:
@@ -102,40 +98,37 @@ def watch_together(watchers: list[Watcher], *, seconds: float) -> list[tuple[flo
     return answers
 
 
-def measure(app: App, *, n_watchers: int, seconds: float) -> dict[str, object]:
+def measure(app: App, *, n_watchers: int, seconds: float) -> Result:
     process = psutil.Process(app.process.pid)
     first = Watcher(app)
-    cold = first.attach()
-    alone = {
-        "first_attach_ms": round(1000 * cold[0], 1),
-        "attach": summarize([Watcher(app).attach() for _ in range(5)]),
-    }
-    ticks = summarize([first.tick() for _ in range(20)])
+    figures = {"first_attach_ms": 1000 * first.attach()[0]}
+    figures |= summarize("attach", [Watcher(app).attach() for _ in range(5)])
+    figures |= summarize("tick", [first.tick() for _ in range(20)])
     watchers = [Watcher(app) for _ in range(n_watchers)]
     for watcher in watchers:
         watcher.attach()
     before, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
     answers = watch_together(watchers, seconds=seconds)
     cpu_seconds = sum(process.cpu_times()[:2]) - cpu
-    return {
-        **alone,
-        "tick": ticks,
-        f"tick_of_{n_watchers}": summarize(answers),
-        "cpu_ms_a_tick": round(1000 * cpu_seconds / len(answers), 1),
-        "memory_mib": [before >> 20, process.memory_info().rss >> 20],
+    figures |= summarize(f"tick_of_{n_watchers}", answers)
+    figures |= {
+        "cpu_ms_a_tick": 1000 * cpu_seconds / len(answers),
+        "memory_before_mib": before >> 20,
+        "memory_after_mib": process.memory_info().rss >> 20,
     }
+    return Result("watch_latency", "", figures)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    parser = build_parser(__doc__, rounds=None)
     for name, default in (("runs", 500), ("watchers", 50), ("rows", 69), ("seconds", 10)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    asked = parser.parse_args()
+        parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         runs_dir = Path(folder) / "runs"
         write_finished_runs(runs_dir, count=asked.runs, n_rows=asked.rows)
         with run_app(runs_dir) as app:
-            print(json.dumps(measure(app, n_watchers=asked.watchers, seconds=asked.seconds), indent=2))
+            show(measure(app, n_watchers=asked.watchers, seconds=asked.seconds), asked)
 
 
 if __name__ == "__main__":
