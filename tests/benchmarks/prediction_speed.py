@@ -66,9 +66,9 @@ def ask_ours(model: Model, n_texts: int) -> Answered:
     from agnews_core.inference.classifier import Classifier
 
     classifier = Classifier.load(Path(model.adapter_dir), backbone_name=model.backbone or None)
-    engine = getattr(classifier, "engine", None)
-    title = f"{engine.title}" if engine else "torch"
-    return _time(n_texts, lambda texts: classifier.compute_logits(texts).argmax(axis=1).tolist(), title)
+    return _time(
+        n_texts, lambda texts: classifier.compute_logits(texts).argmax(axis=1).tolist(), classifier.engine.title
+    )
 
 
 def _forget_bf16() -> None:
