@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from agnews_core.evaluation.calibration import apply_temperature
-from agnews_core.inference.engines import Batch, build_engine
+from agnews_core.inference.engines import Batch, Engine, load_engine
 from agnews_core.inference.predictions import Prediction, Progress
 from agnews_core.inference.read_ahead import read_ahead
 from agnews_core.labels import LABELS
-from agnews_core.models.adapters import AdapterInfo
+from agnews_core.models.adapters import AdapterInfo, compute_model_key, find_backbone, read_adapter_info
 from agnews_core.models.backbones import load_tokenizer
-from agnews_core.models.weights import LoadedModel, load_model
 from agnews_core.news.tokens import encode
 
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
 BATCH_TOKENS = 2048  # tokens, padding included, that go through the model at once
+MIN_BATCH_TOKENS = 128  # below which a batch is not worth parting among the cores
 GPU_BATCH_TOKENS = 32_768  # which a GPU wants more of to be busy
 
 Rows = NDArray[np.intp]
@@ -51,16 +52,19 @@ class Classifier:
         engine: What makes its numbers.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        self.info: AdapterInfo = loaded.info
-        self._tokenizer = load_tokenizer(loaded.backbone)
+    def __init__(self, info: AdapterInfo, tokenizer: Any, engine: Engine) -> None:
+        self.info = info
+        self.engine = engine
+        self._tokenizer = tokenizer
         self._tokenizer_lock = threading.Lock()  # a fast tokenizer refuses a second caller while it sets its truncation
-        self.engine = build_engine(_LogitsOnly(loaded.model))
 
     @classmethod
     def load(cls, adapter_dir: Path, *, backbone_name: str | None = None) -> Self:
-        """Load an adapter as `weights.load_model` does, with its errors."""
-        return cls(load_model(adapter_dir, backbone_name=backbone_name))
+        """Load an adapter as `weights.load_model` does, with its errors; what was compiled before is not built again."""
+        info = read_adapter_info(adapter_dir)
+        backbone = find_backbone(info, adapter_dir, backbone_name=backbone_name)
+        build = partial(_build_module, adapter_dir, backbone_name)
+        return cls(info, load_tokenizer(backbone), load_engine(build, key=compute_model_key(info, adapter_dir)))
 
     @property
     def temperature(self) -> float:
@@ -110,18 +114,24 @@ class Classifier:
 
     def _compute(self, chunks: Iterable[list[Encoding]]) -> Iterator[tuple[Rows, Logits]]:
         computing: deque[Rows] = deque()
-        batch_tokens = GPU_BATCH_TOKENS if self.engine.name == "cuda" else BATCH_TOKENS
 
         def make_batches() -> Iterator[Batch]:
             start = 0
             for encoded in chunks:
-                for rows in _batch_by_length([len(encoding.ids) for encoding in encoded], batch_tokens):
+                ids = [encoding.ids for encoding in encoded]
+                for rows in _batch_by_length(list(map(len, ids)), self.engine):
                     computing.append(start + np.array(rows, dtype=np.intp))
-                    yield _pad([encoded[row].ids for row in rows], self._tokenizer.pad_token_id)
-                start += len(encoded)
+                    yield _pad([ids[row] for row in rows], self._tokenizer.pad_token_id)
+                start += len(ids)
 
         for logits in self.engine.map(make_batches()):
             yield computing.popleft(), logits
+
+
+def _build_module(adapter_dir: Path, backbone_name: str | None) -> _LogitsOnly:
+    from agnews_core.models.weights import load_model  # which brings peft
+
+    return _LogitsOnly(load_model(adapter_dir, backbone_name=backbone_name).model).eval()
 
 
 def _cut_in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -145,11 +155,13 @@ def _find_cut(encoding: Encoding) -> int | None:
     return max((end for _, end in encoding.offsets), default=0) if encoding.overflowing else None
 
 
-def _batch_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group row numbers so that a group's texts are of like length and its padded size stays under `batch_tokens`."""
+def _batch_by_length(lengths: Sequence[int], engine: Engine) -> Iterator[list[int]]:
+    """Group row numbers so that a group's texts are of like length, and an engine has something to do for all its streams."""
+    most = GPU_BATCH_TOKENS if engine.name == "cuda" else BATCH_TOKENS
+    most = min(most, max(MIN_BATCH_TOKENS, sum(lengths) // engine.n_streams))  # tokens, padding included
     batch: list[int] = []
     for row in np.argsort(lengths, kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[row] > batch_tokens:  # the newest row is the longest
+        if batch and (len(batch) + 1) * lengths[row] > most:  # the newest row is the longest
             yield batch
             batch = []
         batch.append(row)

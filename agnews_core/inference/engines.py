@@ -1,21 +1,27 @@
 """How the numbers are made: a PyTorch module turned into a fast function of token ids, by the best engine there is.
 
 An engine is chosen once for a module, and everything that is said of it comes from that engine. It knows neither texts nor
-classes; what each engine does with a module is in `torch_engines`.
+classes; what each engine does with a module is in `openvino_engine` and `torch_engines`.
 """
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agnews_core.devices import choose_device, cpu_has_bf16
 from agnews_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
 
 EngineName = Literal["openvino", "torch-bf16", "torch", "cuda"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -83,7 +89,7 @@ def choose_engine() -> EngineName:
     """Return the fastest engine that this machine has, or the one that the environment variable AGNEWS_ENGINE names.
 
     Raises:
-        ConfigError: AGNEWS_ENGINE names none, or one that this machine does not have.
+        ConfigError: AGNEWS_ENGINE names none, or one that is for other machines.
     """
     device, named = choose_device(), os.environ.get(ENGINE_VARIABLE, "")
     for name in ENGINES:
@@ -94,16 +100,52 @@ def choose_engine() -> EngineName:
         raise ConfigError(
             f"{ENGINE_VARIABLE} is {named!r}; on this machine it can be {', '.join(there_are)}, or unset."
         )
-    return "cuda" if device == "cuda" else "torch-bf16" if cpu_has_bf16() else "torch"
+    return "cuda" if device == "cuda" else "openvino"
 
 
-def build_engine(module: Any, *, name: EngineName | None = None) -> Engine:
+def build_engine(module: "torch.nn.Module", *, name: EngineName | None = None, key: str = "") -> Engine:
     """Turn a module into an engine; the module itself stays as it is.
 
+    Where OpenVINO cannot be used, PyTorch takes its place; `Engine.reason` says so.
+
     Args:
-        module: A torch.nn.Module of `input_ids` and `attention_mask`, both (n_batch, n_tokens), that returns one tensor.
+        module: A function of `input_ids` and `attention_mask`, both (n_batch, n_tokens), that returns one tensor.
         name: The engine to build; by default the one that `choose_engine` chooses.
+        key: What tells the module's weights from all others; with it, what was compiled is kept for `load_engine`.
     """
     from agnews_core.inference.torch_engines import build_torch_engine
 
-    return build_torch_engine(module, name or choose_engine())
+    name = name or choose_engine()
+    if name != "openvino":
+        return build_torch_engine(module, name)
+    try:
+        from agnews_core.inference.openvino_engine import build_openvino_engine
+
+        return build_openvino_engine(module, key=key)
+    except Exception as error:  # what another's compiler raises, of whatever class, is no reason to give no answer
+        name = "torch-bf16" if cpu_has_bf16() else "torch"
+        reason = f"OpenVINO could not be used ({_name_error(error)}); PyTorch computes instead, more slowly."
+        logger.warning("%s", reason)
+        logger.info("OpenVINO failed.", exc_info=error)
+        return build_torch_engine(module, name, reason=reason)
+
+
+def _name_error(error: Exception) -> str:
+    """Return an error's class, and what it says where that is a line; several are for those who wrote OpenVINO."""
+    text = str(error).strip()
+    return f"{type(error).__name__}{f': {text}' if text and len(text.splitlines()) == 1 else ''}"
+
+
+def load_engine(build_module: Callable[[], "torch.nn.Module"], *, key: str) -> Engine:
+    """Return the engine of a module, which is built only where it was not compiled before, under the same key."""
+    if choose_engine() == "openvino" and (engine := _find_compiled(key)):
+        return engine
+    return build_engine(build_module(), key=key)
+
+
+def _find_compiled(key: str) -> Engine | None:
+    try:
+        from agnews_core.inference.openvino_engine import find_openvino_engine
+    except (ImportError, OSError):  # `build_engine` tells why
+        return None
+    return find_openvino_engine(key)

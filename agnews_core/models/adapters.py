@@ -1,5 +1,6 @@
 """What an adapter's folder holds and says of itself, checked. Its weights are loaded in `weights`; nothing heavy is here."""
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -8,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agnews_core.config import LayerRanks, LoraScaling, ModuleNames
 from agnews_core.errors import CheckpointError
 from agnews_core.labels import LABELS
+from agnews_core.models.backbones import Backbone, compute_fingerprint, load_backbone
 from agnews_core.whole_files import read_regular, write_whole
 
 ADAPTER_INFO = "agnews.json"  # written last of an adapter's files, so that one that is there is whole
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's own
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 MAX_INFO_BYTES = 1_000_000
+MAX_WEIGHT_BYTES = 2_000_000_000
 
 
 class AdapterInfo(BaseModel):
@@ -60,3 +63,38 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
     if info.labels != LABELS:
         raise CheckpointError(f"The adapter in {adapter_dir} has other classes than {', '.join(LABELS)}.")
     return info
+
+
+def find_backbone(info: AdapterInfo, adapter_dir: Path, *, backbone_name: str | None = None) -> Backbone:
+    """Find the backbone that an adapter was trained on.
+
+    Args:
+        info: The adapter's.
+        adapter_dir: Where it is.
+        backbone_name: Where the backbone is now, if it is not where it was when the adapter was trained.
+
+    Raises:
+        CheckpointError: The backbone cannot be had, or is another one.
+    """
+    backbone = load_backbone(backbone_name or info.backbone, replaceable=False)
+    if compute_fingerprint(backbone) != info.backbone_fingerprint:
+        raise CheckpointError(
+            f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
+            f"{backbone.name} in {backbone.folder}; it needs the backbone it was trained on."
+        )
+    return backbone
+
+
+def compute_model_key(info: AdapterInfo, adapter_dir: Path) -> str:
+    """Return what tells the numbers of an adapter's model from those of all others, whatever they are divided by later.
+
+    Raises:
+        CheckpointError: The adapter's weights cannot be read.
+    """
+    path = adapter_dir / ADAPTER_WEIGHTS
+    try:
+        weights = read_regular(path, at_most_bytes=MAX_WEIGHT_BYTES)
+    except OSError as error:
+        raise CheckpointError(f"The adapter's weights {path} are missing or damaged.") from error
+    built_from = info.model_dump_json(exclude={"temperature", "max_length", "backbone"})
+    return hashlib.sha256(built_from.encode() + weights).hexdigest()

@@ -15,15 +15,21 @@ from safetensors.torch import load
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
-from agnews_core.models.adapters import ADAPTER_WEIGHTS, AdapterInfo, read_adapter_info, write_adapter_info
-from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint, load_backbone
+from agnews_core.models.adapters import (
+    ADAPTER_WEIGHTS,
+    MAX_WEIGHT_BYTES,
+    AdapterInfo,
+    find_backbone,
+    read_adapter_info,
+    write_adapter_info,
+)
+from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint
 from agnews_core.models.card import build_card
 from agnews_core.models.lora import load_with_lora, read_layer_ranks
 from agnews_core.whole_files import read_regular, write_whole
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MAX_WEIGHT = 1e6  # far above what training makes, far below where products overflow; NaN is not below it either
-MAX_WEIGHT_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,7 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
         CheckpointError: The folder is no adapter, its backbone cannot be had, or it was trained on another one.
     """
     info = read_adapter_info(adapter_dir)
-    backbone = load_backbone(backbone_name or info.backbone, replaceable=False)
-    if compute_fingerprint(backbone) != info.backbone_fingerprint:
-        raise CheckpointError(
-            f"The adapter in {adapter_dir} was trained on other weights of {info.backbone} than those of "
-            f"{backbone.name} in {backbone.folder}; it needs the backbone it was trained on."
-        )
+    backbone = find_backbone(info, adapter_dir, backbone_name=backbone_name)
     try:
         model = load_with_lora(backbone, info)
     except ConfigError as error:

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from agnews_core.errors import RunError
-from agnews_core.inference import classifier as inference
 from agnews_core.inference.catalogue import ClassifierCache, find_model, list_models
+from agnews_core.inference.classifier import Classifier
 from agnews_core.runs import Run
 
 
@@ -88,8 +88,8 @@ def test_a_model_that_was_deleted_meanwhile_is_told_as_such(runs_dir, tmp_path):
 
 def test_a_model_is_loaded_once_however_many_ask_for_it(runs_dir, tmp_path, monkeypatch):
     loads = []
-    real = inference.load_model
-    monkeypatch.setattr(inference, "load_model", lambda *args, **kwargs: (loads.append(1), real(*args, **kwargs))[1])
+    real = Classifier.load
+    monkeypatch.setattr(Classifier, "load", lambda *args, **kwargs: (loads.append(1), real(*args, **kwargs))[1])
     cache, model, answers = ClassifierCache(), find_model(runs_dir, bundled_dir=tmp_path), []
     assert not cache.has(model)
     threads = [threading.Thread(target=lambda: answers.append(cache.load(model))) for _ in range(8)]

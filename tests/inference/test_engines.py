@@ -37,7 +37,7 @@ def expected(trunk):
         return trunk(torch.from_numpy(IDS), torch.from_numpy(MASK)).numpy()
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("torch", 1e-6), ("torch-bf16", 0.1)])
+@pytest.mark.parametrize(("name", "tolerance"), [("torch", 1e-6), ("torch-bf16", 0.1), ("openvino", 0.1)])
 def test_an_engine_computes_what_its_module_does(trunk, expected, name, tolerance):
     engine = build_engine(trunk, name=name)
     found = engine(IDS, MASK)

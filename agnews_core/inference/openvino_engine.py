@@ -1,0 +1,119 @@
+"""The engine that OpenVINO is: it fuses what PyTorch computes step by step, in bf16 where the processor has it.
+
+It sends nothing to anybody: OpenVINO's own telemetry, which reports every import unless a file in the home folder forbids it, is
+not loaded. What was compiled once is kept by `compiled`, so that it need not be made again.
+"""
+
+import copy
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agnews_core.devices import cpu_has_bf16
+from agnews_core.inference import compiled
+from agnews_core.inference.engines import Engine, Output, TokenIds
+
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # OpenVINO then takes its stub, which does nothing
+
+import openvino  # noqa: E402 - after its telemetry is shut out
+
+N_STREAMS = torch.get_num_threads()
+# A batch a thread, none of which waits for another at every layer: as fast as all threads on one batch, and far faster where
+# another process has one of the cores.
+_THREADS = {"INFERENCE_NUM_THREADS": N_STREAMS, "NUM_STREAMS": N_STREAMS, "ENABLE_CPU_PINNING": False}
+# Two texts of different length, so that what is compiled has seen padding.
+_IDS = np.array([[2, 3, 4, 5, 6], [2, 3, 4, 1, 1]])
+_MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+TOLERANCE = 0.2  # of the numbers' own size; bf16 stays below 0.05, a model that was compiled wrongly does not
+
+
+def build_openvino_engine(module: torch.nn.Module, *, key: str = "") -> Engine:
+    """Compile a module, and keep what came of it under a key, where there is one.
+
+    Raises:
+        Exception: Whatever OpenVINO raises on a module or a processor that it cannot do.
+        ArithmeticError: What it made computes something else than the module.
+    """
+    model = module if _is_plain(module) else copy.deepcopy(module).float().eval()
+    made = openvino.Core().compile_model(_convert(model), "CPU", _read_settings())
+    engine = _build_engine(made)
+    _check(engine, model)
+    if key:
+        compiled.write(_name(key), made.export_model().getvalue())
+    return engine
+
+
+def find_openvino_engine(key: str) -> Engine | None:
+    """Return the engine that was compiled and kept under a key, or None where there is none that can be used."""
+    found = compiled.read(_name(key))
+    if found is None:
+        return None
+    try:
+        return _build_engine(openvino.Core().import_model(io.BytesIO(found), "CPU", _read_settings()))
+    except RuntimeError:  # of another processor
+        return None
+
+
+def _name(key: str) -> str:
+    """Return a key that also tells what compiled, and for what."""
+    return f"{key} {openvino.get_version()} {_choose_precision()}"
+
+
+def _choose_precision() -> str:
+    return "bf16" if cpu_has_bf16() else "fp32"
+
+
+def _read_settings() -> dict[str, Any]:
+    return {"INFERENCE_PRECISION_HINT": "bf16" if cpu_has_bf16() else "f32", **_THREADS}
+
+
+def _build_engine(model: openvino.CompiledModel) -> Engine:
+    def compute(input_ids: TokenIds, attention_mask: NDArray[np.int64]) -> Output:
+        request = model.create_infer_request()  # ten microseconds, and no two callers share one
+        result: Output = request.infer({"input_ids": input_ids, "attention_mask": attention_mask})[0]
+        return result
+
+    return Engine("openvino", _choose_precision(), compute, n_streams=N_STREAMS)
+
+
+def _is_plain(module: torch.nn.Module) -> bool:
+    return not module.training and all(weight.dtype == torch.float32 for weight in module.parameters())
+
+
+def _convert(module: torch.nn.Module) -> openvino.Model:
+    example = {"input_ids": torch.from_numpy(_IDS), "attention_mask": torch.from_numpy(_MASK)}
+    any_size = [(name, [-1, -1], openvino.Type.i64) for name in example]
+    with torch.no_grad(), _silence():
+        return openvino.convert_model(module, example_input=example, input=any_size)
+
+
+def _check(engine: Engine, module: torch.nn.Module) -> None:
+    """Check that the engine computes what the module does, on texts of another shape than it was traced with."""
+    ids, mask = np.repeat(_IDS, 2, axis=1)[[0, 1, 0]], np.repeat(_MASK, 2, axis=1)[[0, 1, 0]]
+    with torch.no_grad():
+        wanted = module(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).float().numpy()
+    off = float(np.linalg.norm(engine(ids, mask) - wanted) / np.linalg.norm(wanted))
+    if not off <= TOLERANCE:  # NaN is not
+        raise ArithmeticError(f"its numbers are {off:.0%} off")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep from the person what tracing says to those who wrote the model: its branches are the same for every text."""
+    transformers = logging.getLogger("transformers")
+    level = transformers.level
+    transformers.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers.setLevel(level)

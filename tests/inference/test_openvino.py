@@ -1,0 +1,196 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from agnews_core.inference import compiled, openvino_engine
+from agnews_core.inference.engines import build_engine, load_engine
+
+IDS = np.array([[0, 5, 6, 2], [0, 7, 2, 1]])
+MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+class _Embedded(torch.nn.Module):
+    """As small as a module can be that has weights and knows padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(10, 4)
+
+    def forward(self, input_ids, attention_mask):
+        return self.embedding(input_ids) * attention_mask[..., None]
+
+
+@pytest.fixture
+def module():
+    torch.manual_seed(0)
+    return _Embedded().eval()
+
+
+@pytest.fixture(autouse=True)
+def _openvino_and_an_empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("AGNEWS_ENGINE", "openvino")
+    monkeypatch.setenv("AGNEWS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def _compute(module):
+    with torch.inference_mode():
+        return module(torch.from_numpy(IDS), torch.from_numpy(MASK)).numpy()
+
+
+def _refuse():
+    raise AssertionError("the module is built again")
+
+
+def _find_kept(tmp_path):
+    (kept,) = (tmp_path / "cache" / "compiled").iterdir()
+    return kept
+
+
+def test_what_was_compiled_once_is_not_built_again(module):
+    first = load_engine(lambda: module, key="one")
+    again = load_engine(_refuse, key="one")
+    assert (again.name, again.reason) == ("openvino", "")
+    assert (again(IDS, MASK) == first(IDS, MASK)).all()
+    assert again(IDS, MASK) == pytest.approx(_compute(module), abs=0.02)
+
+
+def test_another_key_is_another_module(module):
+    load_engine(lambda: module, key="one")
+    other = _Embedded().eval()
+    found = load_engine(lambda: other, key="other")
+    assert found(IDS, MASK) == pytest.approx(_compute(other), abs=0.02)
+
+
+def _cut(content):
+    return content[: len(content) // 2]
+
+
+def _flip(content):
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, lambda _: b""], ids=["cut", "one bit", "empty"])
+def test_a_damaged_compiled_model_is_made_again(module, tmp_path, caplog, damage):
+    load_engine(lambda: module, key="one")
+    kept = _find_kept(tmp_path)
+    kept.write_bytes(damage(kept.read_bytes()))
+    engine = load_engine(lambda: module, key="one")
+    assert f"The compiled model {kept} is damaged and is made again." in caplog.text
+    assert engine(IDS, MASK) == pytest.approx(_compute(module), abs=0.02)
+    load_engine(_refuse, key="one")
+
+
+def test_a_compiled_model_that_openvino_refuses_is_made_again(module):
+    compiled.write(openvino_engine._name("one"), b"made on another processor")
+    assert load_engine(lambda: module, key="one")(IDS, MASK) == pytest.approx(_compute(module), abs=0.02)
+    load_engine(_refuse, key="one")
+
+
+def test_without_a_place_to_keep_it_a_model_is_compiled_each_time(module, tmp_path, caplog):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    engine = load_engine(lambda: module, key="one")
+    assert (engine.name, engine.reason) == ("openvino", "")
+    assert "The compiled model could not be kept in" in caplog.text
+    with pytest.raises(AssertionError, match="built again"):
+        load_engine(_refuse, key="one")
+
+
+def test_what_was_not_used_for_the_longest_time_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "MAX_BYTES", 3000)
+    for at, key in enumerate(("first", "second")):
+        compiled.write(key, bytes(1000))
+        os.utime(compiled._find_path(key), (at, at))
+    assert compiled.read("first") == bytes(1000)
+    compiled.write("third", bytes(1000))
+    assert compiled.read("second") is None
+    assert compiled.read("first") == compiled.read("third") == bytes(1000)
+
+
+def test_without_openvino_pytorch_takes_its_place_and_it_is_said(module, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "agnews_core.inference.openvino_engine")
+    engine = load_engine(lambda: module, key="one")
+    assert engine.name in ("torch-bf16", "torch")
+    assert engine.reason.startswith("OpenVINO could not be used (ModuleNotFoundError: import of openvino halted")
+    assert engine.reason.endswith("; PyTorch computes instead, more slowly.")
+    assert engine.reason in caplog.text
+    assert engine(IDS, MASK) == pytest.approx(_compute(module), abs=0.02)
+
+
+class _Unknown(_Embedded):
+    def forward(self, input_ids, attention_mask):
+        return super().forward(input_ids, attention_mask) + torch.linalg.eigvalsh(torch.eye(4) * input_ids.sum())
+
+
+def test_a_module_that_openvino_cannot_do_is_computed_by_pytorch():
+    module = _Unknown().eval()
+    engine = build_engine(module)
+    assert engine.name != "openvino"
+    assert engine.reason == ("OpenVINO could not be used (OpConversionFailure); PyTorch computes instead, more slowly.")
+    assert engine(IDS, MASK) == pytest.approx(_compute(module), rel=0.02, abs=0.02)
+
+
+class _Branching(_Embedded):
+    def forward(self, input_ids, attention_mask):
+        sign = 1 if input_ids.shape[1] < 6 else -1  # what is traced with a short text is wrong for a long one
+        return sign * super().forward(input_ids, attention_mask)
+
+
+def test_a_module_that_was_compiled_wrongly_is_computed_by_pytorch(tmp_path):
+    engine = build_engine(_Branching().eval(), key="one")
+    assert engine.name != "openvino"
+    assert "ArithmeticError: its numbers are 200% off" in engine.reason
+    assert not (tmp_path / "cache").exists()
+
+
+def test_many_callers_at_once_get_their_own_numbers(module):
+    engine, wrong = build_engine(module), []
+
+    def ask(number):
+        ids = np.full((1, number), number)
+        for _ in range(50):
+            found = engine(ids, np.ones_like(ids))
+            if not (found == engine(ids, np.ones_like(ids))).all() or found.shape != (1, number, 4):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(1, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+WATCHED = """
+import socket, sys
+def watch(event, arguments):
+    if event.startswith("socket.") and event not in ("socket.__new__",):
+        print("network:", event, arguments)
+sys.addaudithook(watch)
+import torch
+from agnews_core.inference.engines import build_engine
+class Module(torch.nn.Module):
+    def forward(self, input_ids, attention_mask):
+        return (input_ids * attention_mask).float()
+engine = build_engine(Module().eval(), name="openvino")
+import openvino.tools.ovc
+print(engine.name, type(openvino.tools.ovc.telemetry).__module__)
+"""
+
+
+def test_openvino_sends_nothing_and_writes_nothing_of_its_own(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+    for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # where it holds still anyway
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split("\n") == ["openvino openvino.tools.ovc.telemetry_stub", ""]
+    assert not (home / "intel").exists()
