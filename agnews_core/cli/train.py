@@ -40,10 +40,14 @@ def train(
     **flags: Any,
 ) -> int:
     """Fine-tune a model. Ctrl-C stops after the current step and keeps the best model so far."""
+    from agnews_core.training.resolve import check_ready
+
     overrides = read_overrides(settings_file, flags)
     folder = find_runs_dir(runs_dir)
     if resume is None:
-        run = create_run(folder, build_config(overrides, preset=preset or "seed"), name=name)
+        config = build_config(overrides, preset=preset or "seed")
+        check_ready(config)
+        run = create_run(folder, config, name=name)
     else:
         run = _find_unfinished(folder, resume or name)
         _check_same_settings(run, overrides, preset)

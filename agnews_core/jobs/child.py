@@ -47,7 +47,8 @@ def _was_left(run: Run, queued_at: str) -> bool:
     A training that has recorded its end takes a moment to be gone; the run may be queued again by then, or have another owner.
     """
     status = run.read_status()
-    return status.state in (*ACTIVE, "interrupted") and status.queued_at == queued_at and not run.is_owned()
+    is_open = status.state in (*ACTIVE, "interrupted") and not status.ended_at
+    return is_open and status.queued_at == queued_at and not run.is_owned()
 
 
 def _record_death(run: Run, code: int) -> None:

@@ -154,13 +154,13 @@ class JobQueue:
         self._leave(run)  # another program may have trained it while it waited here
         place = self._hold_place(run)
         run.clear_stop()
+        before = run.read_status().state if resume else ""
+        waits = {"state": "queued", "resumed_from": before, "reason": "", "ended_at": "", "phase": "preparing data"}
         if place is None:  # it was stopped from here, and goes on waiting for its turn in the other program's queue
-            run.update_status(state="queued", reason="", ended_at="", phase="preparing data")
+            run.update_status(**waits)
             return
         stamp = datetime.now(UTC).isoformat(timespec="microseconds")
-        status = run.update_status(
-            state="queued", queued_at=stamp, queue=self._name, reason="", ended_at="", phase="preparing data"
-        )
+        status = run.update_status(queued_at=stamp, queue=self._name, **waits)
         self._waiting[run.name] = _Job(run, status.owner, resume, place)
         self._added.notify()
         if self._worker is not None:

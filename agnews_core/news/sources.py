@@ -1,6 +1,6 @@
 """Where news comes from: a folder, the hub, the bundled sample.
 
-Whatever the source, the answer is a folder on this machine. What is in it is not looked at.
+Whatever the source, the answer is a folder on this machine. Its files are not opened.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from agnews_core.errors import DataError, HubError
 from agnews_core.folders import find_folder
 from agnews_core.hub import UNREACHABLE, HubFiles, download_from_hub, find_in_hub_cache, hub_answers
+from agnews_core.news.tables import find_files
 
 HUB_DATASET = "fancyzhx/ag_news"
 _HUB_FILES = HubFiles("dataset", needed=(("data/train-*.parquet",), ("data/test-*.parquet",)))
@@ -46,7 +47,7 @@ def find_news(data: str) -> NewsFolder:
     """Return the news that a value of `data` stands for, downloaded if that is what it takes.
 
     Raises:
-        DataError: There is no such folder, or the hub was asked for and cannot be reached.
+        DataError: There is no such folder, it holds no news, or the hub was asked for and cannot be reached.
     """
     found = look_for_news(data)
     if isinstance(found, NewsFolder):
@@ -83,6 +84,7 @@ def _find_folder(name: str, *, named_by: str = "") -> NewsFolder:
             f"There is no news folder {name}{named_by}; give a folder that holds train.csv, .jsonl or .parquet."
         )
     path = path.resolve()
+    find_files(path, "train")
     return NewsFolder(data=str(path), source=f"folder {path}", path=path)
 
 

@@ -24,11 +24,20 @@ def read_split(folder: Path, split: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    return pd.concat([read_table(file) for file in find_files(folder, split)], ignore_index=True)
+
+
+def find_files(folder: Path, split: str) -> list[Path]:
+    """Find the files of a split, as `find_split` does, which must be there.
+
+    Raises:
+        DataError: There is none, or a part is missing.
+    """
     files = find_split(folder, split)
     if not files:
         names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
         raise DataError(f"The folder {folder} holds no {split} file; wanted one of {names}.")
-    return pd.concat([read_table(file) for file in files], ignore_index=True)
+    return files
 
 
 def find_split(folder: Path, split: str) -> list[Path]:

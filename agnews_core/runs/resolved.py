@@ -43,6 +43,11 @@ class Evaluations(BaseModel):
         """What they are on, in words."""
         return f"{self.counts} validation texts"
 
+    def describe(self, n_steps: int) -> str:
+        """Format when they come and on what."""
+        often = "once, at the end," if self.every_steps >= n_steps else f"every {self.every_steps:,} steps"
+        return f"{often} on {self.texts}"
+
 
 class Resolved(BaseModel):
     """What "auto" and layers counted from the top stood for: decided once, recorded in the run, and passed on.

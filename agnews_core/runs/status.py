@@ -49,7 +49,8 @@ class RunStatus(BaseModel):
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         queue: Which queue it was last put into; each program has its own.
-        reason: Why a run failed or stopped.
+        resumed_from: The state in which it was when it was last resumed; "" of a run that never was.
+        reason: Why a run failed or stopped, or could not be resumed.
         notes: What became of the run, and every choice made for the user, in sentences.
         resolved: What the settings left open, as it was decided when the run last began.
     """
@@ -66,6 +67,7 @@ class RunStatus(BaseModel):
     created_at: str = ""
     queued_at: str = ""
     queue: str = ""
+    resumed_from: State | Literal[""] = ""
     started_at: Stamp = ""
     earlier_seconds: Seconds = 0.0
     ended_at: Stamp = ""

@@ -1,8 +1,10 @@
-"""What a config would train, and what that would take here. A schema; `estimate` computes it."""
+"""What a config would train, what that would take here, and how it is said. A schema; `estimate` computes it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from agnews_core.models.plan import Plan
+from agnews_core.runs.resolved import Evaluations
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,29 @@ class Estimate:
     n_steps: int
     device: str
     precision: str
+
+    @property
+    def time(self) -> str:
+        """The range of time in one unit, without digits that a guess does not have.
+
+        >>> Estimate(250, 550, 0, 0, 1, "cpu", "fp32").time
+        '4 to 9 min'
+        """
+        low, high = self.seconds_low, self.seconds_high
+        seconds, unit = (1, "s") if high < 120 else (60, "min") if high < 7200 else (3600, "h")
+        return f"{_round(low / seconds)} to {_round(high / seconds)} {unit}"
+
+    @property
+    def memory(self) -> str:
+        """The range of memory."""
+        return f"{self.bytes_low / 2**30:.1f} to {self.bytes_high / 2**30:.1f} GiB"
+
+
+def _round(number: float) -> str:
+    """Return two digits at most: 0.3, 4, 35, 120."""
+    if number < 10:
+        return f"{max(number, 0.1):.1g}"
+    return f"{round(number, -1) if number >= 100 else round(number):.0f}"
 
 
 @dataclass(frozen=True)
@@ -37,8 +62,33 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a config would train, the time and memory that would take, and what it would begin with."""
+    """What a config would train, when it would evaluate, the time and memory that would take, and what it would begin with."""
 
     plan: Plan
+    evaluations: Evaluations
     estimate: Estimate
     inputs: Inputs
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What it takes, as (name, value), to be shown one below the other."""
+        plan, estimate, inputs = self.plan, self.estimate, self.inputs
+        device = "GPU" if estimate.device == "cuda" else "CPU"
+        return [
+            ("Base model", f"{plan.backbone}, {plan.n_layers} layers"),
+            ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
+            ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} to validate"),
+            ("Steps", f"{estimate.n_steps:,}"),
+            ("Evaluations", self.evaluations.describe(estimate.n_steps)),
+            ("Time here", f"{estimate.time} on the {device} ({estimate.precision})"),
+            ("Memory", estimate.memory),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as one JSON object."""
+        return {
+            **self.plan.model_dump(mode="json"),
+            "evaluations": self.evaluations.model_dump(mode="json"),
+            "estimate": asdict(self.estimate),
+            **asdict(self.inputs),
+        }

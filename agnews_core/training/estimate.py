@@ -27,7 +27,9 @@ from agnews_core.news.sources import NewsFolder, look_for_news
 from agnews_core.news.splits import VALIDATION_SHARE, load_news
 from agnews_core.news.tables import stamp_news
 from agnews_core.runs import Resolved
+from agnews_core.runs.resolved import Evaluations
 from agnews_core.training.assessment import Assessment, Estimate, Inputs
+from agnews_core.training.evaluations import plan_evaluations
 from agnews_core.training.resolve import resolve
 
 MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
@@ -63,24 +65,32 @@ def assess(config: TrainConfig) -> Assessment:
     Raises:
         AgNewsError: The settings cannot be carried out, and why.
     """
-    missing: list[str] = []
+    missing: list[AgNewsError] = []
     resolved = resolve(config, missing=missing)
     config = resolved.apply_to(config)
     built = plan(config)
     counts = _count_texts(config, missing)
     news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
-    inputs = Inputs(*counts, (*resolved.notes, *news), " ".join(missing))
-    return Assessment(built, compute_estimate(config, built, inputs, resolved), inputs)
+    inputs = Inputs(*counts, (*resolved.notes, *news), " ".join(dict.fromkeys(map(str, missing))))
+    evaluations = plan_evaluations(
+        config,
+        n_train=inputs.n_train,
+        n_validation=inputs.n_validation,
+        n_computed=built.n_layers,
+        n_trained=built.n_trained_layers,
+    )
+    return Assessment(built, evaluations, compute_estimate(config, built, inputs, resolved, evaluations), inputs)
 
 
-def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved) -> Estimate:
+def compute_estimate(
+    config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved, evaluations: Evaluations
+) -> Estimate:
     """Estimate a planned run from the probe of its backbone's layer."""
     layer = probe_layer(config.backbone, resolved.device, resolved.precision)
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    n_steps = config.max_steps or math.ceil(config.num_train_epochs * math.ceil(inputs.n_train / batch))
-    n_evaluations = math.ceil(n_steps / config.count_eval_steps(n_steps)) + 1  # and of the best model at the end
-    n_evaluated = n_evaluations * inputs.n_validation
-    n_trained_layers = built.n_layers - min(built.layer_ranks)  # gradients flow down to the lowest trained layer
+    batch, n_steps = config.step_texts, config.count_steps(inputs.n_train)
+    n_evaluated = inputs.n_validation  # of the best model at the end
+    n_evaluated += evaluations.n_texts * math.ceil(n_steps / evaluations.every_steps)
+    n_trained_layers = built.n_trained_layers
     tokens = min(MEAN_TOKENS, config.max_length)
     seconds = tokens * (
         n_steps * batch * (built.n_layers * layer.forward_seconds + n_trained_layers * layer.backward_seconds)
@@ -109,7 +119,7 @@ def _compute_growth(n_steps: int) -> float:
     return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
-def _count_texts(config: TrainConfig, missing: list[str]) -> tuple[int, int]:
+def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> tuple[int, int]:
     """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
     n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
     n_train = HUB_TRAIN_TEXTS - n_validation
@@ -119,8 +129,7 @@ def _count_texts(config: TrainConfig, missing: list[str]) -> tuple[int, int]:
             with _ONE_AT_A_TIME:
                 n_train, n_validation = _count_split(config.data, stamp_news(found.path))
     except AgNewsError as error:
-        if str(error) not in missing:
-            missing.append(str(error))
+        missing.append(error)
     return min(n_train, config.max_train_samples or n_train), min(n_validation, config.max_eval_samples or n_validation)
 
 

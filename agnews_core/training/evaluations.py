@@ -52,15 +52,14 @@ def plan_evaluations(
 def describe(evaluations: Evaluations, config: TrainConfig, n_steps: int) -> str:
     """Describe what was decided, where it is not what the settings alone would say; else ""."""
     found = evaluations
-    often = "once, at the end," if found.every_steps >= n_steps else f"every {found.every_steps:,} steps"
     if found.share > config.max_eval_seconds_share:
         return (
-            f"Evaluations come {often} on {found.texts} and take about {found.share:.0%} of the time, more than "
+            f"Evaluations come {found.describe(n_steps)} and take about {found.share:.0%} of the time, more than "
             f"`max_eval_seconds_share`; fewer than {FEWEST_TEXTS} texts would tell too little."
         )
     if found.n_texts < found.n_available or found.every_steps != config.count_eval_steps(n_steps):
         return (
-            f"Evaluations come {often} on {found.texts}, so that they take about {found.share:.0%} of the time "
+            f"Evaluations come {found.describe(n_steps)}, so that they take about {found.share:.0%} of the time "
             "(`max_eval_seconds_share`); the end is evaluated in full."
         )
     return ""

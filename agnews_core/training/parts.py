@@ -20,7 +20,7 @@ from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import SPARE_BYTES
 from agnews_core.training.evaluations import describe, plan_evaluations
 from agnews_core.training.records import enter, note
-from agnews_core.training.resolve import resolve
+from agnews_core.training.resolve import check_ready, resolve
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load_parts(run: Run) -> Parts:
     """Load news, backbone and model, cheapest and likeliest to fail first, and record what was chosen."""
     enter(run, "preparing data")
     given = run.read_resolved_config()
-    plan(resolve(given, missing=[]).apply_to(given))  # what cannot be built is refused before anything is downloaded
+    check_ready(given)
     resolved = resolve(given)
     config = resolved.apply_to(given)
     built = plan(config)

@@ -20,7 +20,7 @@ from agnews_core.runs.metrics import drop_rows_after
 from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
-from agnews_core.training.records import begin, end, enter, explain, log_to, note
+from agnews_core.training.records import begin, end, enter, explain, log_to, note, refuse
 from agnews_core.training.trainer import build_trainer
 
 
@@ -51,7 +51,7 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
     """
     with log_to(run.path / "log.txt"):
         try:
-            begin(run)
+            begin(run, resume=resume)
             return _train(run, resume=resume)
         except StoppedEarlyError as error:
             if run.read_stop() == "discard":
@@ -62,7 +62,7 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
             end(run, "stopped", "Interrupted before the model could be saved.")
             raise
         except AgNewsError as error:
-            end(run, "failed", str(error))
+            refuse(run, error)
             raise
         except Exception as error:
             # Whatever it is, the run has failed, and those who watch it learn of it only from its directory.

@@ -5,29 +5,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-from agnews_core.errors import StoppedEarlyError
+from agnews_core.errors import AgNewsError, StoppedEarlyError
 from agnews_core.libraries import read_versions
 from agnews_core.runs import Phase, Run, State, now
 from agnews_core.runs.metrics import Reading, read_on
 
 logger = logging.getLogger(__name__)
 
+BEFORE_TRAINING: tuple[Phase, ...] = ("preparing data", "loading the backbone")  # nothing of a run has changed by then
 
-def begin(run: Run) -> None:
+
+def begin(run: Run, *, resume: bool) -> None:
     """Record that a training begins, in place of what an earlier one ended with."""
     (run.path / "traceback.txt").unlink(missing_ok=True)
     run.reserve()
     run.update_status(
         state="running",
+        resumed_from=_find_state_before(run) if resume else "",
         started_at=now(),
         earlier_seconds=_sum_earlier_seconds(run),
         ended_at="",
         reason="",
         versions=read_versions(),
     )
+
+
+def _find_state_before(run: Run) -> State | Literal[""]:
+    """Return the state of a run that is resumed now, or that had it when it was put into the queue to be resumed."""
+    status = run.read_status()
+    if status.state == "queued":
+        return status.resumed_from
+    return "interrupted" if status.state == "running" else status.state  # nobody but this process owns it
 
 
 def _sum_earlier_seconds(run: Run) -> float:
@@ -45,7 +57,7 @@ def enter(run: Run, phase: Phase) -> None:
     Raises:
         StoppedEarlyError: A stop was asked for before there is anything to keep.
     """
-    if run.read_stop() and phase in ("preparing data", "loading the backbone", "training"):
+    if run.read_stop() and phase in (*BEFORE_TRAINING, "training"):
         raise StoppedEarlyError("Stopped before training began.")
     logger.info("%s", phase)
     run.update_status(phase=phase)
@@ -65,6 +77,15 @@ def end(run: Run, state: State, reason: str, *, trace: str = "") -> None:
         run.end(state, reason, trace=trace)
     except OSError as error:  # nothing more can be done; the run then reads as interrupted
         logger.error("The end of run %s could not be recorded: %s", run.name, error)
+
+
+def refuse(run: Run, error: AgNewsError) -> None:
+    """Record that a training cannot be carried out; a run that was to be resumed, and is as it was, keeps its state."""
+    status = run.read_status()
+    if status.resumed_from and status.phase in BEFORE_TRAINING:
+        end(run, status.resumed_from, f"It could not be resumed. {error}")
+    else:
+        end(run, "failed", str(error))
 
 
 def explain(error: Exception, run: Run) -> str:

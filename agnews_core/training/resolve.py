@@ -10,6 +10,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.devices import check_optimizer, choose_device, choose_precision, describe_spare_gpus
 from agnews_core.errors import AgNewsError
 from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
+from agnews_core.models.lora import plan
 from agnews_core.models.plan import resolve_layer_ranks
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.runs import Resolved
@@ -17,12 +18,12 @@ from agnews_core.runs import Resolved
 Found = TypeVar("Found")
 
 
-def resolve(config: TrainConfig, *, missing: list[str] | None = None) -> Resolved:
+def resolve(config: TrainConfig, *, missing: list[AgNewsError] | None = None) -> Resolved:
     """Decide what a config leaves open, downloading what that takes.
 
     Args:
         config: The settings.
-        missing: Where it is given, nothing is downloaded, and why something cannot be had is added to it instead of raised.
+        missing: Where it is given, nothing is downloaded, and what cannot be had is added to it instead of raised.
 
     Raises:
         ConfigError: The settings ask for what this machine or the base model does not have.
@@ -48,11 +49,23 @@ def resolve(config: TrainConfig, *, missing: list[str] | None = None) -> Resolve
     )
 
 
-def _find(find: Callable[[str], Found], name: str, missing: list[str] | None) -> Found | None:
+def check_ready(config: TrainConfig) -> None:
+    """Refuse settings that no run could begin with, as far as can be told without a download.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: As `resolve`, and where the model cannot be built or there is no news file.
+    """
+    missing: list[AgNewsError] = []
+    plan(resolve(config, missing=missing).apply_to(config))
+    if missing:
+        raise missing[0]
+
+
+def _find(find: Callable[[str], Found], name: str, missing: list[AgNewsError] | None) -> Found | None:
     try:
         return find(name)
     except AgNewsError as error:
         if missing is None:
             raise
-        missing.append(str(error))
+        missing.append(error)
         return None

@@ -1,6 +1,5 @@
 """The tab Configure: the settings, presets and files of them, and beside them the plan of a training."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +143,4 @@ def plan_settings(
     """
     given = {"backbone": backbone, "layer_ranks": layer_ranks, "target_modules": target_modules}
     assessment = _assess(build_checked({name: value for name, value in given.items() if value}, preset=preset))
-    return {
-        **assessment.plan.model_dump(mode="json"),
-        "estimate": asdict(assessment.estimate),
-        **asdict(assessment.inputs),
-    }
+    return assessment.as_json()

@@ -8,8 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.jobs.queue import JobQueue
+from agnews_core.libraries import import_libraries
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
@@ -55,9 +57,17 @@ def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
         timer.tick(tick, [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
 
 
+def _check_ready(config: TrainConfig) -> None:
+    import_libraries()
+    from agnews_core.training.resolve import check_ready
+
+    check_ready(config)
+
+
 def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, view: TrainView) -> None:
     def start(values: dict[Any, Any]) -> Updates:
         config = read_config(settings, values)
+        _check_ready(config)
         run = queue.start(config, by=find_current_visitor())
         overview = watch.look()
         ahead = overview.count_ahead(run.name)

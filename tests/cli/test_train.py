@@ -50,7 +50,14 @@ def test_what_is_wrong_with_the_news_is_told(capsys, tiny_settings, tmp_path):
     assert "holds no rows" in fails(capsys, "train", *flags, *where)
     status, out, _ = run_command(capsys, "runs", *where)
     assert status == 0
-    assert out.count("failed") == 3
+    assert out.count("failed") == 2
+
+
+@pytest.mark.parametrize("setting", ["data", "backbone"])
+def test_a_mistyped_name_is_told_before_there_is_a_run(capsys, tiny_settings, tmp_path, setting):
+    flags = list_flags({**tiny_settings, setting: tmp_path / "nope"})
+    assert str(tmp_path / "nope") in fails(capsys, "train", *flags, "--runs-dir", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_name_that_leads_out_of_the_folder_is_refused(capsys, tiny_settings, tmp_path):

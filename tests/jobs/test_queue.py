@@ -352,6 +352,19 @@ def test_a_run_that_is_resumed_the_moment_it_has_stopped_goes_on_to_its_end_and_
     assert take_snapshot(run).summary.seconds >= first - 3  # what came after the last recorded step is left out
 
 
+def test_a_resume_that_is_refused_says_why_and_leaves_the_run_interrupted(tmp_path, tiny):
+    run = create_run(tmp_path, tiny.model_copy(update={"data": str(tmp_path / "gone")}), name="a")
+    run.update_status(state="running")
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    queue.resume("a", by=HOST)
+    wait_until(lambda: run.read_status().ended_at, seconds=120)
+    wait_until(lambda: not run.is_owned())
+    status = run.read_status()
+    assert status.state == "interrupted"
+    assert status.reason.startswith("It could not be resumed. There is no news folder")
+
+
 def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):
     queue = JobQueue(tmp_path)
     queue.start_worker()

@@ -15,6 +15,11 @@ def test_a_folder_that_is_not_there_is_told(name):
         find_news(name)
 
 
+def test_a_folder_of_something_else_is_told_before_it_is_read(tmp_path):
+    with pytest.raises(DataError, match=r"The folder .* holds no train file; wanted one of train\.parquet"):
+        look_for_news(str(tmp_path))
+
+
 def test_a_file_instead_of_a_folder_is_told(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\n")
     with pytest.raises(DataError, match="There is no news folder"):
@@ -24,6 +29,7 @@ def test_a_file_instead_of_a_folder_is_told(tmp_path):
 def test_a_folder_is_called_the_same_from_wherever_it_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "news").mkdir()
+    (tmp_path / "news" / "train.csv").touch()
     first = find_news("news")
     assert first == find_news(first.data)
 

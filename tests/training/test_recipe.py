@@ -333,6 +333,23 @@ def test_news_with_more_texts_than_a_run_began_with_is_not_resumed_on(stopped_co
         file.write(json.dumps({"text": "One more text", "label": 0}) + "\n")
     with pytest.raises(RunError, match=r"The news of run .* has changed since it began; start a new run instead\."):
         train(stopped_copy, resume=True)
+    status = stopped_copy.read_status()
+    assert (status.state, status.step) == ("stopped", 5)
+    assert status.reason.startswith("It could not be resumed. The news of run")
+    assert stopped_copy.has_model()
+
+
+def test_a_resume_that_is_refused_leaves_an_interrupted_run_one_that_can_go_on_later(stopped_copy):
+    stopped_copy.update_status(state="running")
+    assert stopped_copy.read_status().state == "interrupted"
+    news = stopped_copy.path.parents[1] / "news"
+    news.rename(news.with_name("moved"))
+    with pytest.raises(DataError, match="There is no news folder"):
+        train(stopped_copy, resume=True)
+    status = stopped_copy.read_status()
+    assert (status.state, status.reason[:41]) == ("interrupted", "It could not be resumed. There is no news")
+    news.with_name("moved").rename(news)
+    assert train(stopped_copy, resume=True).state == "finished"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

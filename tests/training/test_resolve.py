@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from agnews_core.config import TrainConfig, build_config
-from agnews_core.errors import CheckpointError, ConfigError, DataError
+from agnews_core.errors import AgNewsError, CheckpointError, ConfigError, DataError
 from agnews_core.runs import create_run
+from agnews_core.training.estimate import assess
 from agnews_core.training.recipe import train
 from agnews_core.training.resolve import resolve
 
@@ -19,12 +20,13 @@ def test_a_plan_says_of_a_run_what_the_run_then_records(trained_run):
     assert recorded.data_digest
     planned = resolve(trained_run.read_config(), missing=[])
     assert set(planned.notes) <= set(status.notes)
-    known_once_loaded = {"backbone_fingerprint": "", "data_digest": ""}
+    assert assess(trained_run.read_config()).evaluations == recorded.evaluations
+    known_once_loaded = {"backbone_fingerprint": "", "data_digest": "", "evaluations": None}
     assert planned.model_copy(update={"notes": ()}) == recorded.model_copy(update=known_once_loaded)
 
 
 def test_a_plan_names_what_the_hub_has_and_downloads_nothing(local_hub):
-    missing: list[str] = []
+    missing: list[AgNewsError] = []
     planned = resolve(TrainConfig(), missing=missing)
     assert (planned.backbone, planned.backbone_source) == ("roberta-base", "hub")
     assert (planned.data, planned.data_source) == ("hub", "hub (fancyzhx/ag_news)")
@@ -63,11 +65,11 @@ def test_a_folder_deep_down_may_have_a_longer_path_than_a_setting(tiny_backbone,
 
 def test_a_plan_collects_what_a_run_could_not_begin_without(tmp_path):
     config = build_config({"backbone": "roberta-base", "data": str(tmp_path / "none")})
-    missing: list[str] = []
+    missing: list[AgNewsError] = []
     planned = resolve(config, missing=missing)
     assert (planned.backbone, planned.backbone_source, planned.layer_ranks[11]) == ("roberta-base", "", 32)
-    assert missing[0].startswith("Base model 'roberta-base' is not a folder here, not in the hub's cache")
-    assert missing[1].startswith("There is no news folder ")
+    assert str(missing[0]).startswith("Base model 'roberta-base' is not a folder here, not in the hub's cache")
+    assert str(missing[1]).startswith("There is no news folder ")
     with pytest.raises(CheckpointError, match="is not a folder here"):
         resolve(config)
     with pytest.raises(DataError, match="There is no news folder"):

@@ -96,12 +96,20 @@ def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last
     assert steps == list(range(1, 201))
 
 
-def test_a_run_that_fails_says_why_in_words(app, visit, tiny):
+def test_a_mistyped_folder_of_news_is_told_before_there_is_a_run(app, visit, tiny):
     page = visit(app)
     start(page, **{**tiny, "data": "/no/such/folder"})
+    page.get_by_text("There is no news folder /no/such/folder").first.wait_for()
+    assert list_runs(app.runs_dir) == []
+
+
+def test_a_run_that_fails_says_why_in_words(app, visit, tiny, tmp_path):
+    page = visit(app)
+    (tmp_path / "train.csv").write_text("text,label\nGood news,5\n")
+    start(page, **{**tiny, "data": str(tmp_path)})
     wait_for_state(page, "Failed")
     said = page.locator("#run-status .callout").inner_text()
-    assert "There is no news folder /no/such/folder" in said
+    assert "row 1: the label '5' is not one of 0-3" in said
     assert "Traceback" not in said
 
 
