@@ -1,5 +1,6 @@
 """What this machine computes with: CPU or CUDA, how many cores, which precision, how busy. It knows nothing of models."""
 
+import contextlib
 import functools
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from agnews_core.errors import ConfigError
 
+GROUPS = Path("/sys/fs/cgroup")
+GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 USAGE_HZ = 2  # how often usage is asked for at most
 # Turns of the loop in which a thread of libgomp waits for the others before it gives its core away. Ten small layers on two cores
 # took 10.3 ms with 10,000 and with endless turns, 14.7 ms with none; beside another such program 29, 34 and 19 ms, and 272 ms
@@ -25,7 +28,7 @@ class Precision:
     reason: str
 
 
-def count_cores(*, proc: Path = Path("/proc/self/cgroup"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+def count_cores(*, proc: Path = GROUPS_OF_PROCESS, cgroups: Path = GROUPS) -> int:
     """Return how many cores this process may keep busy: its affinity and its container's share, not the machine's count.
 
     Who sets OMP_NUM_THREADS has decided that already. A share such as 1.5 cores counts as 2.
@@ -37,23 +40,23 @@ def count_cores(*, proc: Path = Path("/proc/self/cgroup"), cgroups: Path = Path(
     if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
         return max(1, int(wanted))
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min([own, *_read_shares(proc, cgroups)])))
+    shares = (share for group in _find_groups("cpu", proc, cgroups) for share in _read_share(group))
+    return max(1, math.ceil(min([own, *shares])))
 
 
-def _read_shares(proc: Path, cgroups: Path) -> Iterator[float]:
-    """Yield the limits in cores that this process's control groups, and those above them, set."""
+def _find_groups(controller: str, proc: Path, cgroups: Path) -> Iterator[Path]:
+    """Yield the folders of this process's control groups, and of those above them, that may limit what a controller rations."""
     try:
         groups = [line.split(":", 2)[1:] for line in proc.read_text().splitlines()]
     except OSError:  # another system than Linux
         return
     for controllers, name in groups:
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         root = cgroups / controllers if controllers else cgroups
         folder = root / name.lstrip("/")
         # A container sees its own group as the root, whatever it is called outside.
-        for place in {root, *(above for above in (folder, *folder.parents) if above.is_relative_to(root))}:
-            yield from _read_share(place)
+        yield from {root, *(above for above in (folder, *folder.parents) if above.is_relative_to(root))}
 
 
 def _read_share(group: Path) -> Iterator[float]:
@@ -145,6 +148,28 @@ def check_optimizer(optim: str, *, device: str) -> None:
         raise ConfigError(
             "`optim` adamw_bnb_8bit needs the bitsandbytes package: `pip install bitsandbytes`, or use adamw_torch."
         )
+
+
+def read_available_memory(*, proc: Path = GROUPS_OF_PROCESS, cgroups: Path = GROUPS) -> int:
+    """Read how many bytes of memory this process could still take: of the machine's, and of what its container leaves.
+
+    Args:
+        proc: Which control groups this process is in.
+        cgroups: Where these are described.
+    """
+    import psutil
+
+    limits = (left for group in _find_groups("memory", proc, cgroups) for left in _read_memory_left(group))
+    return max(0, min([int(psutil.virtual_memory().available), *limits]))
+
+
+def _read_memory_left(group: Path) -> Iterator[int]:
+    """Yield what a group of version 2 or 1 leaves, if it sets a limit. Pages of files are given back when memory is needed."""
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            files = int(statistics.get("total_inactive_file", statistics.get("inactive_file", "0")))
+            yield int((group / limit).read_text()) - int((group / used).read_text()) + files
 
 
 def read_usage() -> dict[str, int | None]:

@@ -6,6 +6,7 @@ import sys
 import types
 from pathlib import Path
 
+import psutil
 import pynvml
 import pytest
 import torch
@@ -18,6 +19,7 @@ from agnews_core.devices import (
     choose_precision,
     count_cores,
     cpu_has_bf16,
+    read_available_memory,
     read_usage,
 )
 from agnews_core.errors import ConfigError
@@ -252,3 +254,31 @@ def test_threads_wait_awake_on_the_command_line_and_asleep_beside_the_page(progr
         check=True,
     )
     assert f"GOMP_SPINCOUNT = '{spin}'" in done.stderr
+
+
+MEMORY_V2 = {"memory.max": "3000000\n", "memory.current": "2500000\n", "memory.stat": "anon 1\ninactive_file 700000\n"}
+MEMORY_V1 = {
+    "memory/a/memory.limit_in_bytes": "3000000",
+    "memory/a/memory.usage_in_bytes": "2000000",
+    "memory/a/memory.stat": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "available"),
+    [
+        ("0::/\n", MEMORY_V2, 1_200_000),
+        ("0::/\n", {**MEMORY_V2, "memory.max": "max\n"}, 8_000_000),
+        ("0::/\n", {**MEMORY_V2, "memory.max": "1000000\n"}, 0),
+        ("5:memory:/a\n", MEMORY_V1, 1_000_000),
+        ("5:cpu:/a\n", MEMORY_V1, 8_000_000),
+        ("0::/\n", {}, 8_000_000),
+    ],
+)
+def test_the_memory_to_be_had_is_what_the_container_leaves(monkeypatch, tmp_path, groups, files, available):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=8_000_000))
+    (tmp_path / "cgroup").write_text(groups)
+    for name, text in files.items():
+        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / name).write_text(text)
+    assert read_available_memory(proc=tmp_path / "cgroup", cgroups=tmp_path / "fs") == available

@@ -8,7 +8,7 @@ import click
 
 from agnews_core.cli.models import find_model, load_classifier
 from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, collect
-from agnews_core.cli.output import print_json, progress_bar, quiet_stdout
+from agnews_core.cli.output import print_json, progress, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport, Split
@@ -78,8 +78,8 @@ def evaluate(model: ModelOptions, texts: _Texts, with_baseline: bool, output: Pa
             is_own=found.run is not None and texts.data is None,
             at_most=texts.max_eval_samples,
         )
-        with progress_bar(len(rows.texts)) as show:
-            evaluated = assess.evaluate(classifier, rows, show)
+        with progress("Evaluating", len(rows.texts), unit=" texts") as tell:
+            evaluated = assess.evaluate(classifier, rows, tell)
         where = output or (kept_in.path if kept_in and texts.split == "validation" else Path()) / REPORT
         _write(where, evaluated.report.model_dump_json(indent=2))
         baseline = _keep(kept_in, evaluated, config, with_baseline=with_baseline) if kept_in else None

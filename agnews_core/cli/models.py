@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agnews_core.cli.options import ModelOptions
+from agnews_core.cli.output import progress
 from agnews_core.inference import catalogue
 from agnews_core.inference.catalogue import TrainedModel
 from agnews_core.models.adapters import read_adapter_info
@@ -37,7 +38,8 @@ def _find_named(options: ModelOptions) -> TrainedModel:
 
 def load_classifier(model: TrainedModel) -> "Classifier":
     """Load a model, and print which one it is."""
-    from agnews_core.inference.classifier import Classifier
-
     click.echo(f"Model: {model.adapter_dir}", err=True)
-    return Classifier.load(model.adapter_dir, backbone_name=model.backbone)
+    with progress("Loading the model"):
+        from agnews_core.inference.classifier import Classifier
+
+        return Classifier.load(model.adapter_dir, backbone_name=model.backbone)

@@ -1,14 +1,18 @@
 """What a command tells the outside: its exit status, one JSON value on standard output, everything else beside it."""
 
 import contextlib
+import io
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import click
 
+TERMINAL_SECONDS = 0.5
+LOG_SECONDS = 60.0
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
@@ -25,16 +29,45 @@ def quiet_stdout(as_json: bool) -> Iterator[IO[str]]:
 
 
 @contextlib.contextmanager
-def progress_bar(n_texts: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error; yield what to tell how many texts are done, and of how many."""
+def progress(what: str, total: int | None = None, *, unit: str = "") -> Iterator[Callable[..., None]]:
+    """Show on standard error that something goes on and how far it is: on a terminal a bar that moves, in a log a line a minute.
+
+    Yields:
+        What to tell how many are done, as often as one likes.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=n_texts, unit="text", file=sys.stderr) as bar:
+    on_terminal = sys.stderr.isatty()
+    file = sys.stderr if on_terminal else io.StringIO()
+    look = None if total else f"{{desc}}{': {n:,}{unit}' if unit else ''} [{{elapsed}}]"
+    with tqdm(desc=what, total=total, unit=unit, file=file, leave=total is not None, bar_format=look) as bar:
 
-        def show(n_done: int, _: int) -> None:
-            bar.update(n_done - bar.n)
+        def show() -> None:
+            bar.refresh() if on_terminal else click.echo(str(bar), err=True)
 
-        yield show
+        def tell(n_done: int, _: int | None = None) -> None:
+            bar.n = n_done
+
+        with _repeating(show, TERMINAL_SECONDS if on_terminal else LOG_SECONDS):
+            yield tell
+
+
+@contextlib.contextmanager
+def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call a function every so many seconds meanwhile, in a thread."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            show()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def print_json(value: Any, out: IO[str]) -> None:

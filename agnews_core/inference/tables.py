@@ -1,15 +1,12 @@
-"""What a model says of many texts: a table, what people look up in it, and the CSV file that is made of it."""
+"""What a model says of many texts, as a table, and what people look up in it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from agnews_core.errors import DataError
 from agnews_core.labels import LABELS
-from agnews_core.whole_files import replacing
 
 
 def build_table(
@@ -52,26 +49,3 @@ def filter_table(table: pd.DataFrame, *, label_name: str | None = None, query: s
     if query.strip():
         kept &= table["text"].str.contains(query.strip(), case=False, regex=False)
     return table[kept]
-
-
-def write_csv(table: pd.DataFrame, path: Path, *, label_names: bool = False, probabilities: bool = False) -> None:
-    """Write a CSV with the header ID,Label: IDs 0..n-1 in order, integer labels, no index column; whole or not at all.
-
-    Args:
-        table: As `build_table` makes it, in the order of the input file.
-        path: The CSV file; replaced if it is there.
-        label_names: Add the column LabelName.
-        probabilities: Add a column for each class.
-
-    Raises:
-        DataError: The file cannot be written.
-    """
-    columns = ["ID", "Label", *["LabelName"] * label_names, *LABELS * probabilities]
-    names = table["predicted"].map(dict(enumerate(LABELS)))
-    rows = table.assign(ID=range(len(table)), Label=table["predicted"], LabelName=names)[columns]
-    try:
-        with replacing(path) as temporary:
-            rows.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    except OSError as error:
-        reason = error.strerror or str(error)  # pandas' own has no strerror
-        raise DataError(f"The predictions cannot be written to {path}: {reason}; choose another place.") from error

@@ -1,6 +1,7 @@
 """A visitor's texts and what was predicted of them, on the server's disk between two presses, all visitors' within one bound."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 MAX_KEPT_BYTES = 4_000_000_000
 
 
-def keep_texts(texts: list[str]) -> Path:
+def keep_texts(texts: Sequence[str]) -> Path:
     """Write texts for `fetch_kept`, and return where they are; they go a while after their last use.
 
     Raises:

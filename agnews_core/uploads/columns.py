@@ -1,6 +1,6 @@
 """Which column of a table holds the texts, and what becomes of rows that hold none.
 
-The same for every kind of upload: a reader hands over columns, this module chooses one and makes `list[str]` of it. It
+The same for every kind of upload: a reader hands over columns, this module chooses one and makes texts of it. It
 knows nothing of file formats.
 """
 
@@ -19,14 +19,13 @@ MAX_ROWS_SHOWN: Final = 10
 MAX_COLUMNS_SHOWN: Final = 20
 ROW_COST_BYTES: Final = 16
 MAX_EXPANSION: Final = 20
-ALWAYS_ALLOWED_BYTES: Final = 32 * 2**20
 
 
 class Budget:
     """What may be made of one file: a few bytes can point to the same long text millions of times."""
 
-    def __init__(self, file_bytes: int) -> None:
-        self.limit_bytes = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * file_bytes)
+    def __init__(self, file_bytes: int, *, always_bytes: int) -> None:
+        self.limit_bytes = max(always_bytes, MAX_EXPANSION * file_bytes)
         self.left_bytes = self.limit_bytes
 
     def spend(self, size_bytes: int) -> None:
@@ -96,9 +95,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of an upload, in file order, and the column they were in (None where there are no columns)."""
+    """The texts of an upload, in file order, and the column they were in (None where there are no columns).
 
-    texts: list[str]
+    The texts may be read as they are gone through, once, and what is wrong with them found only then.
+    """
+
+    texts: Iterable[str]
     column: str | None
     notes: tuple[str, ...] = ()
 
@@ -116,11 +118,11 @@ def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> T
             raise DataError(
                 f"There is {'more than one' if chosen else 'no'} column {quote(choice.column)} in this file; {_list(columns)}"
             )
-        return Texts(list(read_column(chosen[0], missing=missing, budget=budget)), choice.column)
+        return Texts(read_column(chosen[0], missing=missing, budget=budget), choice.column)
     named = _named(columns, "text")
     candidates = [named] if named else _find_texts(columns, budget)
     if len(candidates) == 1:
-        return Texts(list(read_column(candidates[0], missing=missing, budget=budget)), candidates[0].name)
+        return Texts(read_column(candidates[0], missing=missing, budget=budget), candidates[0].name)
     if not candidates:
         raise DataError(f"No column of this file holds texts: {_list(columns)}")
     title, description = _named(columns, "title"), _named(columns, "description")
@@ -215,13 +217,16 @@ def _rank_rows(rows: Iterable[object]) -> int:
 
 def _join(title: Column, description: Column, *, missing: Missing, budget: Budget) -> Texts:
     parts = [read_column(column, missing=missing, budget=budget) for column in (title, description)]
-    texts = []
-    for pair in zip_longest(*parts):  # in step, as lists of both would take their room twice
-        if None in pair:
-            raise DataError(f"{quote(title.name)} and {quote(description.name)} have not equally many rows.")
-        texts.append(" ".join(filter(None, pair)))
-    name = f"{title.name} + {description.name}"
-    return Texts(texts, name, (f"Read {quote(title.name)} and {quote(description.name)}, joined by a space.",))
+    names = [quote(column.name) for column in (title, description)]
+
+    def join() -> Iterator[str]:
+        for pair in zip_longest(*parts):
+            if None in pair:
+                raise DataError(f"{' and '.join(names)} have not equally many rows.")
+            yield " ".join(filter(None, pair))
+
+    note = f"Read {' and '.join(names)}, joined by a space."
+    return Texts(join(), f"{title.name} + {description.name}", (note,))
 
 
 def _list(columns: Sequence[Column]) -> str:

@@ -12,7 +12,6 @@ from agnews_core.errors import DataError
 
 # A bomb grows a thousandfold and more; texts, which repeat themselves a little, three- to fivefold.
 MAX_EXPANSION: Final = 100
-ALWAYS_ALLOWED_BYTES: Final = 32 * 2**20
 # An xz file names the memory it wants; the strongest setting wants 65 MB.
 XZ_MEMORY_BYTES: Final = 128 * 2**20
 
@@ -25,8 +24,13 @@ _STARTS: Final = {
 }
 
 
-def unwrap(data: bytes, *, max_bytes: int) -> tuple[bytes, str | None]:
+def unwrap(data: bytes, *, max_bytes: int, always_bytes: int) -> tuple[bytes, str | None]:
     """Return what a compressed file holds and how it was compressed; any other file comes back as it is, with None.
+
+    Args:
+        data: the file.
+        max_bytes: what it may expand to at most.
+        always_bytes: what it may expand to however small it is.
 
     Raises:
         DataError: it is damaged, expands too far, or holds something else than one file.
@@ -38,11 +42,11 @@ def unwrap(data: bytes, *, max_bytes: int) -> tuple[bytes, str | None]:
         raise DataError(
             "This file is compressed with zstd, which is not read here; save it with gzip or without compression."
         )
-    limit_bytes = min(max_bytes, max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * len(data)))
+    limit_bytes = min(max_bytes, max(always_bytes, MAX_EXPANSION * len(data)))
     try:
         return _unwrap_known(data, name, limit_bytes), name
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise DataError(f"This {name} file is damaged; compress it again, or upload it without compression.") from error
+        raise DataError(f"This {name} file is damaged; compress it again, or use it without compression.") from error
 
 
 def _unwrap_known(data: bytes, name: str, limit_bytes: int) -> bytes:
@@ -72,11 +76,11 @@ def _unwrap_zip(data: bytes, limit_bytes: int) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
         if len(files) != 1:
-            raise DataError(f"This zip file holds {len(files):,} files; upload the one with the texts.")
+            raise DataError(f"This zip file holds {len(files):,} files; unpack it and choose the one with the texts.")
         if files[0].flag_bits & 1:
-            raise DataError("This zip file is encrypted; upload the file in it instead.")
+            raise DataError("This zip file is encrypted; unpack it and choose the file in it.")
         if files[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
-            raise DataError("This zip file is compressed in an unusual way; upload the file in it instead.")
+            raise DataError("This zip file is compressed in an unusual way; unpack it and choose the file in it.")
         with archive.open(files[0]) as stream:
             whole = stream.read(limit_bytes + 1)
     _check_size(len(whole), limit_bytes)
@@ -86,5 +90,5 @@ def _unwrap_zip(data: bytes, limit_bytes: int) -> bytes:
 def _check_size(size_bytes: int, limit_bytes: int) -> None:
     if size_bytes > limit_bytes:
         raise DataError(
-            f"This compressed file expands to more than {limit_bytes // 2**20:,} MB; upload it in smaller parts."
+            f"This compressed file expands to more than {limit_bytes // 2**20:,} MB; split it into smaller parts."
         )

@@ -1,6 +1,8 @@
 """Reads JSON and JSON lines: a list of texts or of objects, an object of lists, or an object a line."""
 
+import io
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ _SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orien
 _TABLE: Final = frozenset(["schema", "data"])  # and orient="table"
 _SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
+_NOT_BLANK: Final = re.compile(rb"\S")
 
 
 def find_record(data: bytes, suffix: str) -> Any:
@@ -21,18 +24,20 @@ def find_record(data: bytes, suffix: str) -> Any:
     Raises:
         DataError: it is damaged.
     """
-    start = data.removeprefix(_UTF_8_MARK).lstrip()
+    data = data.removeprefix(_UTF_8_MARK)
+    start = data.lstrip()
     if not start.startswith((b"{", b"[", b'"')):
         return None
     if start.startswith(b'"'):  # lines of JSON strings, or the first cell of a CSV file
         lines = start.splitlines()
         return [json.loads(line) for line in lines] if all(map(_is_text_line, lines)) else None
+    first_line = start[: start.find(b"\n") + 1]
+    if _is_valid(first_line) and _NOT_BLANK.search(start, len(first_line)):
+        return _parse_lines(data)
     try:
         return _unfold(_parse(start))
     except (ValueError, RecursionError):
-        if suffix in _SUFFIXES or _is_valid(start.split(b"\n", 1)[0]):
-            return _unfold(_parse_lines(data))
-        return None
+        return _parse_lines(data) if suffix in _SUFFIXES else None
 
 
 def _parse(text: bytes) -> Any:
@@ -41,7 +46,7 @@ def _parse(text: bytes) -> Any:
 
 def _parse_lines(data: bytes) -> list[Any]:
     records = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(data), start=1):
         if not line.strip():
             continue
         try:

@@ -11,6 +11,7 @@ from agnews_core.errors import DataError
 from agnews_core.uploads.columns import Budget, Choice, Texts, choose_texts
 from agnews_core.uploads.compression import unwrap
 from agnews_core.uploads.json_files import find_record
+from agnews_core.uploads.limits import Limits
 from agnews_core.uploads.pickles import Followed, choose_from_record, follow, read_pickle
 from agnews_core.uploads.process_limits import forbid_new_processes
 from agnews_core.uploads.text_files import UNICODE_MARKS, read_text_file
@@ -53,44 +54,43 @@ _OTHERS: Final = {
 }
 
 
-def read_any(data: bytes, choice: Choice, *, suffix: str, max_bytes: int) -> tuple[str, Texts]:
+def read_any(data: bytes, choice: Choice, *, suffix: str, limits: Limits) -> tuple[str, Texts]:
     """Return the kind of a file and its texts.
 
     Raises:
-        DataError: it is of no kind that is read here, holds no texts, or its reader refuses it.
+        DataError: it is of no kind that is read here, or its reader refuses it; so may going through the texts.
     """
-    data, compression = unwrap(data, max_bytes=max_bytes)
-    if len(data) > max_bytes or not data:
+    data, compression = unwrap(data, max_bytes=limits.file_bytes, always_bytes=limits.unfolded_bytes)
+    if len(data) > limits.file_bytes or not data:
         raise DataError("The compressed file is empty." if not data else "The file is too large.")
-    kind, found = _read_known(data, suffix, choice)
-    if not found.texts:
-        raise DataError("The file holds no texts; each row or line of a file is one text.")
+    budget = Budget(len(data), always_bytes=limits.unfolded_bytes)
+    kind, found = _read_known(data, suffix, choice, budget)
     notes = [f"Unwrapped from {compression}."] if compression else []
     if kind not in _KINDS_BY_SUFFIX.get(suffix, (kind,)):
         notes.append(f"Read as {_WORDS[kind]}, though its name ends in {suffix}.")
     return kind, replace(found, notes=(*notes, *found.notes))
 
 
-def _read_known(data: bytes, suffix: str, choice: Choice) -> tuple[str, Texts]:
+def _read_known(data: bytes, suffix: str, choice: Choice, budget: Budget) -> tuple[str, Texts]:
     """Find out what a file is and have it read: as "parquet", "arrow", "pickle", "json", "csv", "tsv" or "txt"."""
     other = next((name for start, name in _OTHERS.items() if data[:64].lstrip().startswith(start)), None)
     if other:
-        raise DataError(f"This is {other}, which is not read here; upload {KINDS_READ}.")
+        raise DataError(f"This is {other}, which is not read here; choose {KINDS_READ}.")
     if data.startswith(b"PAR1"):
-        return "parquet", _read_arrow(data, "parquet", choice)
+        return "parquet", _read_arrow(data, "parquet", choice, budget)
     if data.startswith((b"ARROW1\0\0", b"\xff\xff\xff\xff")):
-        return "arrow", _read_arrow(data, "arrow", choice)
+        return "arrow", _read_arrow(data, "arrow", choice, budget)
     followed = follow(data)
     if _is_pickle(data, suffix, followed):
         forbid_new_processes()
-        return "pickle", read_pickle(followed, len(data), choice)
+        return "pickle", read_pickle(followed, choice, budget)
     record = find_record(data, suffix)
     if record is not None:
         forbid_new_processes()
-        return "json", choose_from_record(record, len(data), choice)
+        return "json", choose_from_record(record, choice, budget)
     if b"\0" in data and not data.startswith(UNICODE_MARKS):
-        raise DataError(f"This file is of a kind that is not known here; upload {KINDS_READ}.")
-    return read_text_file(data, choice, suffix=suffix)
+        raise DataError(f"This file is of a kind that is not known here; choose {KINDS_READ}.")
+    return read_text_file(data, choice, budget, suffix=suffix)
 
 
 def _is_pickle(data: bytes, suffix: str, followed: Followed) -> bool:
@@ -101,9 +101,9 @@ def _is_pickle(data: bytes, suffix: str, followed: Followed) -> bool:
     return followed.is_whole or (is_named_so and followed.n_opcodes >= OPCODES_BEYOND_CHANCE)
 
 
-def _read_arrow(data: bytes, kind: str, choice: Choice) -> Texts:
+def _read_arrow(data: bytes, kind: str, choice: Choice, budget: Budget) -> Texts:
     from agnews_core.uploads import arrow_files  # imports pyarrow, which most files do without
 
     choice.refuse_split()
     columns = arrow_files.read_parquet(data) if kind == "parquet" else arrow_files.read_arrow(data)
-    return choose_texts(columns, choice, Budget(len(data)))
+    return choose_texts(columns, choice, budget)

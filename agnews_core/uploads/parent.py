@@ -12,14 +12,21 @@ import stat
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.uploads.columns import Missing
+from agnews_core.uploads.answers import StoredTexts
+from agnews_core.uploads.child import NO_ROOM
+from agnews_core.uploads.columns import Choice, Missing
+from agnews_core.uploads.limits import STRANGERS, Limits
 
 _MEGABYTE: Final = 2**20
+_LOOK_SECONDS: Final = 0.1  # how often it is seen how far the child is
 _MAX_OPTION_LETTERS: Final = 1_000
 _PACKAGE_PARENT: Final = Path(__file__).resolve().parents[2]
 # With -I and -S the child sees neither the current directory nor the environment nor installed packages, so it starts
@@ -30,36 +37,17 @@ _CHILD: Final = (
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one upload may cost.
-
-    Attributes:
-        file_bytes: size of the file, and of what it expands to where it is compressed.
-        memory_bytes: memory that the reading process may take.
-        cpu_seconds: processor time that it may use.
-        wall_seconds: time after which it is killed.
-        answer_bytes: size of the texts that it may hand back.
-    """
-
-    file_bytes: int = 256 * _MEGABYTE
-    memory_bytes: int = 1024 * _MEGABYTE
-    cpu_seconds: int = 30
-    wall_seconds: float = 60.0
-    answer_bytes: int = 400 * _MEGABYTE
-
-
-@dataclass(frozen=True)
 class Upload:
     """What was read from a file.
 
     Attributes:
-        texts: the texts, in the order of the file.
+        texts: the texts, in the order of the file: a list, or as they lie on the disk.
         kind: what the file turned out to be, such as "pickle" or "csv".
         column: the column that was read; None where the file has none.
         notes: what was decided along the way, in sentences.
     """
 
-    texts: list[str]
+    texts: Sequence[str]
     kind: str
     column: str | None
     notes: tuple[str, ...]
@@ -69,7 +57,7 @@ def read_texts(
     path: str | Path, *, column: str | None = None, split: str | None = None, missing: Missing = "refuse"
 ) -> list[str]:
     """Return the texts of a file, in order; see `read_upload`."""
-    return read_upload(path, column=column, split=split, missing=missing).texts
+    return list(read_upload(path, column=column, split=split, missing=missing).texts)
 
 
 def read_upload(
@@ -78,27 +66,40 @@ def read_upload(
     column: str | None = None,
     split: str | None = None,
     missing: Missing = "refuse",
-    limits: Limits = Limits(),
+    limits: Limits = STRANGERS,
 ) -> Upload:
-    """Read the texts of a file in a process of its own.
+    """Read the texts of a file into memory; see `open_upload`."""
+    with open_upload(path, Choice(column, split, missing), limits=limits) as upload:
+        return replace(upload, texts=list(upload.texts))
+
+
+@contextmanager
+def open_upload(
+    path: str | Path,
+    choice: Choice,
+    *,
+    limits: Limits = STRANGERS,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[Upload]:
+    """Read the texts of a file in a process of its own, and yield them as they lie on the disk: in constant memory.
 
     Args:
         path: the file.
-        column: which column to read; by default `text`, else the only one of strings, else `title` and `description`.
-        split: which part of a DatasetDict to read.
-        missing: whether rows that hold None or NaN are refused, or kept as empty texts.
+        choice: which of its texts.
         limits: what reading may cost.
+        on_progress: told a few times a second how many bytes of texts have been read.
 
     Raises:
         UnsafePickleError: a pickle asks for more than plain data.
         DataError: the file cannot be read, or within the limits, or leaves open which texts are meant.
     """
-    options = {"column": column, "split": split, "missing": missing, "suffix": _suffix(path)}
+    options = {**asdict(choice), "suffix": _suffix(path)}
     if any(len(value or "") > _MAX_OPTION_LETTERS for value in options.values()):
         raise DataError(f"The name of a column or split has at most {_MAX_OPTION_LETTERS:,} letters.")
     with _open(Path(path), limits) as file, tempfile.TemporaryFile() as answer:
-        _run_child(file, answer, options, limits)
-        return _read_answer(answer, limits)
+        look = (lambda: on_progress(os.fstat(answer.fileno()).st_size)) if on_progress else None
+        _run_child(file, answer, {**options, "limits": asdict(limits)}, look)
+        yield _read_answer(answer, limits)
 
 
 def _suffix(path: str | Path) -> str:
@@ -132,9 +133,10 @@ def _check_file(name: str, found: os.stat_result, limits: Limits) -> None:
         )
 
 
-def _run_child(file: IO[bytes], answer: IO[bytes], options: dict[str, Any], limits: Limits) -> None:
-    request = json.dumps({**options, "limits": asdict(limits)})
-    command = [sys.executable, "-I", "-S", "-c", _CHILD, request, str(_PACKAGE_PARENT), *_find_libraries()]
+def _run_child(file: IO[bytes], answer: IO[bytes], request: dict[str, Any], look: Callable[[], None] | None) -> None:
+    limits = Limits(**request["limits"])
+    paths = [str(_PACKAGE_PARENT), *_find_libraries()]
+    command = [sys.executable, "-I", "-S", "-c", _CHILD, json.dumps(request), *paths]
     try:
         child = subprocess.Popen(
             command,
@@ -148,13 +150,22 @@ def _run_child(file: IO[bytes], answer: IO[bytes], options: dict[str, Any], limi
     except OSError as error:
         raise DataError(f"The file could not be read: its reader cannot be started ({error.strerror}).") from error
     try:
-        code = child.wait(timeout=limits.wall_seconds)
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"The file could not be read: it takes more than {limits.wall_seconds:g} seconds.") from error
+        code = _wait(child, limits.wall_seconds, look)
     finally:
         _kill(child)
     if code:
         raise DataError(f"The file could not be read: {_explain(code, limits)}.")
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float, look: Callable[[], None] | None) -> int:
+    """Wait for the child's exit status, and look now and then how far it is."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(min(left, _LOOK_SECONDS) if look else left)
+        if look:
+            look()
+    raise DataError(f"The file could not be read: it takes more than {seconds:g} seconds.")
 
 
 def _find_libraries() -> list[str]:
@@ -182,34 +193,35 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 def _explain(code: int, limits: Limits) -> str:
     if code == -getattr(signal, "SIGXCPU", 0):
         return f"it takes more than {limits.cpu_seconds} seconds of processor time"
+    if code == NO_ROOM:
+        room = f"{_megabytes(limits.answer_bytes)}, or than {tempfile.gettempdir()} has room for"
+        return f"its texts take more than {room}"
     if code in (-signal.SIGABRT, -getattr(signal, "SIGKILL", 0)):
         return f"it is damaged or needs more than {_megabytes(limits.memory_bytes)} of memory"
     return f"it is damaged in a way that stopped the reader (status {code})"
 
 
 def _read_answer(answer: IO[bytes], limits: Limits) -> Upload:
-    """Check and take over what the child wrote: a line of JSON that describes the texts, then lines of texts."""
-    size_bytes = answer.seek(0, os.SEEK_END)
-    if size_bytes > limits.answer_bytes:
+    """Check and take over what the child wrote: lines of texts, then a line of JSON that describes them."""
+    if answer.seek(0, os.SEEK_END) > limits.answer_bytes:
         raise DataError(f"The texts in the file come to more than {_megabytes(limits.answer_bytes)}.")
     answer.seek(0)
+    last, sizes = b"", []
+    for last in answer:
+        sizes.append(len(last))
     try:
-        head = json.loads(answer.readline())
-        if "error" in head:
-            raise (UnsafePickleError if head["unsafe"] is True else DataError)(str(head["error"]))
-        texts = [text for line in answer for text in json.loads(line)]
-        upload = Upload(texts, head["kind"], head["column"], tuple(head["notes"]))
-        valid = len(texts) == head["n_texts"]
+        described = json.loads(last)
+        if "error" in described:
+            raise (UnsafePickleError if described["unsafe"] is True else DataError)(str(described["error"]))
+        texts = StoredTexts(answer, sizes[:-1])
+        upload = Upload(texts, described["kind"], described["column"], tuple(described["notes"]))
+        n_texts = described["n_texts"]
     except (ValueError, TypeError, KeyError) as error:
         raise DataError("The file could not be read: the reader was interrupted.") from error
-    if not valid or not _is_sound(upload):
+    words = (upload.kind, upload.column or "", *upload.notes)
+    if len(texts) != n_texts or not n_texts or not all(type(word) is str for word in words):
         raise DataError("The file could not be read: it holds something else than texts.")
     return upload
-
-
-def _is_sound(upload: Upload) -> bool:
-    words = (*upload.texts, upload.kind, upload.column or "", *upload.notes)
-    return all(type(word) is str for word in words)
 
 
 def _megabytes(size_bytes: int) -> str:

@@ -1,7 +1,9 @@
 """Lets a process take away from itself what reading a file does not need. Knows nothing of files."""
 
 import sys
-from typing import Any, Final
+from typing import Final
+
+from agnews_core.uploads.limits import Limits
 
 # Address space that Python and pyarrow reserve without using it.
 RESERVED_BYTES: Final = 512 * 2**20
@@ -10,12 +12,12 @@ NEW_NETWORK: Final = 0x40000000  # CLONE_NEWNET of Linux' sched.h
 NEW_USER: Final = 0x10000000  # CLONE_NEWUSER
 
 
-def limit_process(limits: dict[str, Any]) -> None:
-    """Lower this process's limits for good; `limits` has the fields of `uploads.Limits`."""
-    _lower("RLIMIT_AS", limits["memory_bytes"] + RESERVED_BYTES)
-    _lower("RLIMIT_DATA", limits["memory_bytes"])
-    _lower("RLIMIT_CPU", limits["cpu_seconds"], grace=1)  # SIGXCPU first, which says what went wrong; then SIGKILL
-    _lower("RLIMIT_FSIZE", limits["answer_bytes"])
+def limit_process(limits: Limits) -> None:
+    """Lower this process's limits for good."""
+    _lower("RLIMIT_AS", limits.memory_bytes + RESERVED_BYTES)
+    _lower("RLIMIT_DATA", limits.memory_bytes)
+    _lower("RLIMIT_CPU", limits.cpu_seconds, grace=1)  # SIGXCPU first, which says what went wrong; then SIGKILL
+    _lower("RLIMIT_FSIZE", limits.answer_bytes)
     _lower("RLIMIT_NOFILE", OPEN_FILES)
     _lower("RLIMIT_CORE", 0)
 

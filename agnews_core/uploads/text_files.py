@@ -45,7 +45,7 @@ class Shape:
     has_header: bool
 
 
-def read_text_file(data: bytes, choice: Choice, *, suffix: str) -> tuple[str, Texts]:
+def read_text_file(data: bytes, choice: Choice, budget: Budget, *, suffix: str) -> tuple[str, Texts]:
     """Return the kind ("csv", "tsv" or "txt") and the texts of a file of characters.
 
     Raises:
@@ -54,7 +54,6 @@ def read_text_file(data: bytes, choice: Choice, *, suffix: str) -> tuple[str, Te
     choice.refuse_split()
     data, notes = to_utf_8(data)
     shape = find_shape(_head(data), suffix=suffix, column=choice.column)
-    budget = Budget(len(data))
     if shape is None:
         if choice.column is not None:
             raise DataError(
@@ -152,17 +151,22 @@ def _is_header(cells: list[str]) -> bool:
 
 
 def _read_lines(data: bytes, notes: tuple[str, ...], missing: Missing, budget: Budget) -> Texts:
-    lines = (line.removesuffix(b"\n").removesuffix(b"\r").decode() for line in io.BytesIO(data))
-    texts = list(iterate_texts(lines, missing=missing, budget=budget))
-    while texts and not texts[-1]:
-        texts.pop()
-    blank = sum(not text.strip() for text in texts)
-    if blank == len(texts):
-        raise DataError("This file holds blank lines only; upload one with a text a line.")
-    if blank:
-        are = "is" if blank == 1 else "are"
-        notes = (*notes, f"{blank:,} of {len(texts):,} lines {are} blank; kept, so row numbers match lines.")
-    return Texts(texts, None, notes)
+    n_lines = n_blank = seen_blank = 0
+    for number, line in enumerate(_iterate_lines(data), start=1):
+        seen_blank += not line.strip()
+        if line:  # the last one is where the texts end
+            n_lines, n_blank = number, seen_blank
+    if n_blank == n_lines:
+        raise DataError("This file holds blank lines only; choose one with a text a line.")
+    if n_blank:
+        are = "is" if n_blank == 1 else "are"
+        notes = (*notes, f"{n_blank:,} of {n_lines:,} lines {are} blank; kept, so row numbers match lines.")
+    lines = itertools.islice(_iterate_lines(data), n_lines)
+    return Texts(iterate_texts(lines, missing=missing, budget=budget), None, notes)
+
+
+def _iterate_lines(data: bytes) -> Iterator[str]:
+    return (line.removesuffix(b"\n").removesuffix(b"\r").decode() for line in io.BytesIO(data))
 
 
 def _read_table(data: bytes, shape: Shape) -> list[Column]:

@@ -1,6 +1,12 @@
 import json
 import pickle
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
 
+from agnews_core.uploads import limits
 from tests.cli.commands import PROJECT, fails, run_command
 
 
@@ -23,7 +29,7 @@ def test_a_file_of_another_kind_renamed_pkl_is_refused(capsys, trained_run, tmp_
     fake = tmp_path / "fake.pkl"
     fake.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     message = fails(capsys, "predict", fake, "--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv")
-    assert message.startswith("Error: This is a picture, which is not read here; upload a pickle, CSV,")
+    assert message.startswith("Error: This is a picture, which is not read here; choose a pickle, CSV,")
     assert not (tmp_path / "o.csv").exists()
 
 
@@ -48,3 +54,42 @@ def test_what_was_decided_about_a_file_is_said(capsys, trained_run, tmp_path):
     status, _, said = run_command(capsys, "predict", tmp_path / "news.pkl", *where)
     assert status == 0
     assert said.startswith("Read as plain text, a text a line, though its name ends in .pkl.\n")
+
+
+def test_missing_texts_are_read_as_empty_ones_where_that_is_asked_for(capsys, trained_run, tmp_path):
+    (tmp_path / "news.csv").write_text("text,label\na,1\n,2\n")
+    where = ["--adapter", trained_run.adapter_dir, "--output", tmp_path / "o.csv"]
+    assert "Row 1 (counting from 0) holds no text" in fails(capsys, "predict", tmp_path / "news.csv", *where)
+    status, out, _ = run_command(capsys, "predict", tmp_path / "news.csv", *where, "--empty-missing")
+    assert (status, out) == (0, f"2 predictions in {tmp_path / 'o.csv'}\n")
+
+
+def test_the_limits_of_a_file_are_those_of_the_machine(capsys, trained_run, tmp_path, monkeypatch):
+    (tmp_path / "news.txt").write_text("News of the day\n" * 200_000)
+    monkeypatch.setattr(limits, "read_available_memory", lambda: 4 * 2**19)
+    said = fails(capsys, "predict", tmp_path / "news.txt", "--adapter", trained_run.adapter_dir)
+    assert said == "Error: The file 'news.txt' has 3 MB, and at most 2 MB are read; split it into smaller parts."
+
+
+def test_ctrl_c_in_the_middle_leaves_the_old_predictions_and_no_other_file(trained_run, tmp_path):
+    (tmp_path / "news.txt").write_text("News of the day\n" * 300_000)
+    output = tmp_path / "out" / "predictions.csv"
+    output.parent.mkdir()
+    output.write_text("old")
+    command = [sys.executable, "-m", "agnews_core", "predict", tmp_path / "news.txt", "--output", output]
+    # Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        [*command, "--adapter", trained_run.adapter_dir], cwd=PROJECT, stderr=subprocess.PIPE, preexec_fn=hear
+    ) as process:
+        while process.poll() is None and not any(path.stat().st_size > 10_000 for path in output.parent.iterdir()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == b"Interrupted."
+    assert output.read_text() == "old"
+    assert list(output.parent.iterdir()) == [output]

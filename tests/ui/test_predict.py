@@ -54,27 +54,56 @@ def test_a_long_prediction_tells_how_far_it_is_and_can_be_cancelled_and_begun_ag
     page = visit(app, "Predict")
     page.locator("#upload input[type=file]").set_input_files(path)
     page.locator("#first-rows tbody tr").first.wait_for()
-    predict, cancel, status = (
-        page.locator(f"#{name}") for name in ("predict-button", "cancel-button", "predict-status")
+    predict, cancel, progress = (
+        page.locator(f"#{name}") for name in ("predict-button", "cancel-button", "predict-progress")
     )
+    cancelled = page.get_by_text("Cancelled; press Predict to begin again.").locator("visible=true")
     predict.click()
-    status.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
+    progress.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
     cancel.click()
-    status.get_by_text("Cancelled; press Predict to begin again.").wait_for()
+    cancelled.wait_for()
     cancel.wait_for(state="hidden")
-    page.wait_for_timeout(3000)
+    assert cancelled.count()
     assert not page.locator("#preview tbody tr").count()
     predict.click()
     page.get_by_text("long.txt: 3,000 texts classified by: Bundled model").wait_for(timeout=180_000)
     cancel.wait_for(state="hidden")
     assert predict.is_enabled()
+    assert not cancelled.count()
     predict.click()
-    status.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
+    progress.get_by_text(" of 3,000 texts").wait_for(timeout=90_000)
     page.get_by_role("button", name="Try the example file").click()  # while the first file is predicted
-    status.get_by_text("read from the column 'text' (pickle)").wait_for()
+    page.locator("#predict-status").get_by_text("read from the column 'text' (pickle)").wait_for()
     cancel.wait_for(state="hidden")
-    page.wait_for_timeout(3000)
+    assert page.locator("#first-rows").is_visible()
+    assert not progress.is_visible()
     assert not page.locator("#preview tbody tr").locator("visible=true").count()
+
+
+def test_what_an_ended_prediction_still_says_is_not_seen_beside_another_file(trained_app, visit, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"Shares fell on day {number} after talks.\n" for number in range(4000)))
+    page = visit(trained_app, "Predict")
+    held = []  # as on a server so busy that the prediction ends before it is cancelled
+    page.route("**/cancel", lambda request: held.append(request))
+    page.locator("#upload input[type=file]").set_input_files(path)
+    page.locator("#first-rows tbody tr").first.wait_for()
+    page.locator("#predict-button").click()
+    page.locator("#predict-progress").get_by_text(" of 4,000 texts").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Try the example file").click()
+    status = page.locator("#predict-status").get_by_text("read from the column 'text' (pickle)")
+    status.wait_for()
+    page.locator("#predict-button:visible").wait_for(timeout=60_000)  # the prediction is over
+    for request in held:
+        request.continue_()
+    assert len(held) == 1
+    assert status.is_visible()
+    assert page.locator("#first-rows tbody tr").first.is_visible()
+    for late in ("#predict-progress", "#predict-results"):
+        assert not page.locator(late).is_visible()
+    page.locator("#predict-button").click()
+    page.get_by_text("test_unlabelled.pkl: 60 texts classified by").wait_for(timeout=60_000)
+    assert not page.locator("#first-rows").is_visible()
 
 
 def test_a_file_without_texts_is_refused_and_nothing_is_left_waiting(trained_app, visit, tmp_path):

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -20,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_core.errors import DataError, UnsafePickleError
-from agnews_core.uploads import Limits, parent, read_texts, read_upload
+from agnews_core.uploads import Choice, Limits, choose_own_limits, open_upload, parent, read_texts, read_upload
+from agnews_core.uploads import limits as limits_of
+from agnews_core.uploads.answers import cut_into_lines
 from tests.uploads import fuzz_pickles, hostile_pickles
 
 TEXTS = ["Council approves line, again", 'Shares "steady"', "Two lines\nin one", "Späte Tore 🚀", "N/A"]
@@ -76,6 +79,7 @@ KINDS = {
     "json_index": ("json", FRAME.to_json(orient="index").encode()),
     "json_split": ("json", FRAME.to_json(orient="split").encode()),
     "json_table": ("json", FRAME.to_json(orient="table").encode()),
+    "json_lines_mark": ("json", FRAME.to_json(orient="records", lines=True).encode("utf-8-sig")),
     "json_lines": ("json", FRAME.to_json(orient="records", lines=True).encode()),
     "json_lines_of_texts": ("json", "\n".join(map(json.dumps, TEXTS)).encode()),
     "json_named": ("json", json.dumps({"rows": [{"text": text} for text in TEXTS]}).encode()),
@@ -151,18 +155,20 @@ def test_a_name_that_promises_another_kind_is_mentioned(upload, name, data, what
 
 
 def test_a_file_of_blank_lines_is_refused(upload):
-    with pytest.raises(DataError, match=r"^This file holds blank lines only; upload one with a text a line\.$"):
+    with pytest.raises(DataError, match=r"^This file holds blank lines only; choose one with a text a line\.$"):
         upload("news.txt", "\n \n\n")
 
 
-def test_a_small_table_that_unfolds_to_far_more_is_a_sentence(upload):
+def test_a_small_table_that_unfolds_to_far_more_is_refused_unless_it_is_one_s_own(upload):
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 500_000, pa.int32()), pa.array(["x" * 400]))
-    with pytest.raises(DataError, match=r"^The file could not be read: it needs more than 0\.125 GB of memory\.$"):
-        upload(
-            "texts.parquet",
-            parquet(pa.table({"text": repeated.cast(pa.string())})),
-            limits=Limits(memory_bytes=128 * 2**20),
-        )
+    data = parquet(pa.table({"text": repeated.cast(pa.string())}))
+    message = (
+        r"^The texts in this file come to more than 32 MB, far more than the file itself; save them in smaller parts\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        upload("texts.parquet", data)
+    own = upload("texts.parquet", data, limits=replace(choose_own_limits(), memory_bytes=128 * 2**20))
+    assert len(own.texts) == 500_000
 
 
 def test_a_table_is_read_piece_by_piece(upload):
@@ -253,12 +259,12 @@ def test_json_lines_that_break_off_are_refused_with_the_line(upload):
 
 @pytest.mark.parametrize(("data", "what"), [(b"%PDF-1.7", "a PDF"), (b"<html>", "a web page"), (b"\x93NUMPY", "NumPy")])
 def test_other_kinds_of_files_are_named(data, what, upload):
-    with pytest.raises(DataError, match=f"^This is .*{what}.*, which is not read here; upload a pickle, CSV"):
+    with pytest.raises(DataError, match=f"^This is .*{what}.*, which is not read here; choose a pickle, CSV"):
         upload("texts.csv", data)
 
 
 def test_bytes_of_no_known_kind_are_refused(upload):
-    with pytest.raises(DataError, match=r"^This file is of a kind that is not known here; upload a pickle, CSV, TSV"):
+    with pytest.raises(DataError, match=r"^This file is of a kind that is not known here; choose a pickle, CSV, TSV"):
         upload("texts.csv", b"abc\0def")
 
 
@@ -337,7 +343,7 @@ def test_a_pipe_that_nobody_writes_to_does_not_hang(tmp_path):
         read_texts(tmp_path / "pipe.pkl")
 
 
-HEAD = '{"kind": "txt", "column": null, "notes": [], "n_texts": 1}'
+DESCRIBED = '{"kind": "txt", "column": null, "notes": [], "n_texts": 1}'
 
 
 def run_in_child(monkeypatch, upload, code):
@@ -355,8 +361,11 @@ def run_in_child(monkeypatch, upload, code):
         ("pass", "the reader was interrupted"),
         ("print('[1')", "the reader was interrupted"),
         ("print('{}')", "the reader was interrupted"),
-        (f"print({HEAD!r}); print('[5]')", "something else than texts"),
-        (f"print({HEAD!r}); print('[]')", "something else than texts"),
+        (f"print('[5]'); print({DESCRIBED!r})", "the reader was interrupted"),
+        (f"print('[]'); print({DESCRIBED!r})", "the reader was interrupted"),
+        (f"print({DESCRIBED!r})", "something else than texts"),
+        (f'print(\'["a", "b"]\'); print({DESCRIBED!r})', "something else than texts"),
+        ("raise SystemExit(75)", "its texts take more than 400 MB, or than /.* has room for"),
     ],
 )
 def test_a_child_that_dies_or_talks_nonsense_is_a_sentence(code, message, monkeypatch, upload):
@@ -369,7 +378,8 @@ def test_the_child_knows_nothing_of_the_environment_or_the_path_and_has_limits(m
     code = (
         "import json, os, resource, sys; sys.path.extend(sys.argv[2:]);"
         "from agnews_core.uploads.process_limits import limit_process;"
-        "limit_process(json.loads(sys.argv[1])['limits']);"
+        "from agnews_core.uploads.limits import Limits;"
+        "limit_process(Limits(**json.loads(sys.argv[1])['limits']));"
         "found = [sorted(os.environ), sys.argv[1], os.getcwd(), resource.getrlimit(resource.RLIMIT_DATA)[1],"
         "resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_FSIZE)[1]];"
         "print(json.dumps({'error': json.dumps(found), 'unsafe': False}))"
@@ -394,13 +404,92 @@ def test_reading_a_pickle_imports_nothing_heavy_in_either_process(tmp_path):
     code = (
         f"import sys; sys.path.append({str(PROJECT)!r});"
         "from agnews_core import uploads; from agnews_core.uploads import columns, pickles;"
-        f"data = open({str(path)!r}, 'rb').read(); read = pickles.read_pickle(pickles.follow(data), 9, columns.Choice());"
+        "budget = columns.Budget(9, always_bytes=999);"
+        f"data = open({str(path)!r}, 'rb').read(); read = pickles.read_pickle(pickles.follow(data), columns.Choice(), budget);"
         f"print(len(uploads.read_texts({str(path)!r})), len(read.texts));"
         "print([name for name in ('torch', 'pandas', 'numpy', 'pyarrow', 'datasets') if name in sys.modules])"
     )
     # From another folder, with the package hidden from child processes as -I hides it.
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd="/", capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["5 5", "[]"]
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A CSV file of more texts than go into a line of the child's answer."""
+    path, texts = tmp_path / "many.csv", [f"News {number}" for number in range(2_500)]
+    path.write_text("text\n" + "".join(f"{text}\n" for text in texts))
+    return path, texts
+
+
+def test_texts_that_lie_on_the_disk_are_had_by_their_rows(many):
+    path, texts = many
+    with open_upload(path, Choice()) as upload:
+        found = upload.texts
+        assert (len(found), list(found)) == (2_500, texts)
+        for part in (
+            slice(0, 0),
+            slice(5),
+            slice(990, 1_010),
+            slice(2_499, None),
+            slice(-3, None),
+            slice(0, 2_500, 999),
+        ):
+            assert found[part] == texts[part]
+        assert (found[0], found[1_000], found[-1]) == (texts[0], texts[1_000], texts[-1])
+        with pytest.raises(IndexError):
+            found[2_500]
+
+
+def test_long_texts_do_not_all_go_into_one_line(upload):
+    long = [str(number) * 600_000 for number in range(5)]
+    read = upload("news.txt", "\n".join(long))
+    assert read.texts == long
+    assert [len(line) for line in cut_into_lines(long)] == [2, 2, 1]
+
+
+def test_how_far_reading_is_is_told_while_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(parent, "_LOOK_SECONDS", 0.01)
+    path, told = tmp_path / "news.txt", []
+    path.write_text("News of the day\n" * 300_000)
+    with open_upload(path, Choice(), on_progress=told.append):
+        pass
+    assert told[0] == 0
+    assert told == sorted(told)
+    assert told[-1] > 0
+
+
+def test_the_memory_of_who_asks_does_not_grow_with_the_texts(tmp_path):
+    (tmp_path / "few.txt").write_text("News of the day\n" * 1_000)
+    (tmp_path / "many.txt").write_text("News of the day\n" * 1_000_000)
+    code = (
+        "import resource, sys; from agnews_core.uploads import Choice, open_upload\n"
+        "with open_upload(sys.argv[1], Choice()) as upload: assert all(text[:4] == 'News' for text in upload.texts)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+
+    def measure(name):
+        command = [sys.executable, "-c", code, str(tmp_path / name)]
+        return int(subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout)
+
+    assert measure("many.txt") - measure("few.txt") < 10 * 1024  # kilobytes; as a list they take 70 MB
+
+
+def test_the_limits_of_a_file_of_one_s_own_are_the_machine_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits_of, "read_available_memory", lambda: 8 * 2**30)
+    own = choose_own_limits()
+    assert (own.file_bytes, own.memory_bytes) == (6 * 2**30, 6 * 2**30)
+    monkeypatch.setattr(limits_of, "read_available_memory", lambda: 4 * 2**20)
+    (tmp_path / "news.txt").write_text("News of the day\n" * 300_000)
+    message = r"^The file 'news.txt' has 5 MB, and at most 3 MB are read; split it into smaller parts\.$"
+    with pytest.raises(DataError, match=message):
+        read_upload(tmp_path / "news.txt", limits=choose_own_limits())
+
+
+def test_a_disk_without_room_for_the_texts_is_a_sentence(upload):
+    message = r"^The file could not be read: its texts take more than 1 MB, or than /.* has room for\.$"
+    with pytest.raises(DataError, match=message):
+        upload("news.txt", "News of the day\n" * 300_000, limits=Limits(answer_bytes=2**20))
 
 
 def test_8_000_rows_take_less_than_two_seconds_more_than_unpickling_them(tmp_path):

@@ -16,7 +16,7 @@ from agnews_core.uploads.pickles.names import canonical_name
 from agnews_core.uploads.pickles.opcodes import damaged, read_opcodes
 from agnews_core.uploads.pickles.records import Made, Name, Pairs
 
-WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and upload that"
+WAY_OUT: Final = "save the texts as a plain list of strings or as CSV and use that"
 MAX_OPEN_MARKS: Final = 1_000
 MAX_RECORDS: Final = 2_000_000
 MAX_NAMES_SHOWN: Final = 10

@@ -4,6 +4,7 @@ What a single library's records look like is left to the modules of their names.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from agnews_core.errors import DataError, quote
@@ -27,8 +28,8 @@ _TABLES: Final = ("pyarrow._reconstruct_table", "pyarrow._reconstruct_record_bat
 _STREAMS: Final = ("datasets.IterableDataset", "datasets.IterableDatasetDict", "datasets.IterableColumn")
 
 
-def read_pickle(followed: Followed, size_bytes: int, choice: Choice) -> Texts:
-    """Return the texts that a pickle of `size_bytes` holds, in the order that its maker saw them.
+def read_pickle(followed: Followed, choice: Choice, budget: Budget) -> Texts:
+    """Return the texts that a pickle holds, in the order that its maker saw them.
 
     Read are lists, tuples, arrays, Series and Arrow arrays of str; lists of dicts, dicts of lists, DataFrames, Arrow
     tables, `datasets.Dataset` and `DatasetDict`; each in any pickle protocol.
@@ -40,18 +41,18 @@ def read_pickle(followed: Followed, size_bytes: int, choice: Choice) -> Texts:
     if followed.error:
         raise followed.error
     try:
-        return choose_from_record(followed.record, size_bytes, choice)
+        return choose_from_record(followed.record, choice, budget)
     except (OverflowError, RecursionError) as error:  # numbers beyond 64 bits where positions belong
         raise damaged("a number in it is out of bounds") from error
 
 
-def choose_from_record(record: object, size_bytes: int, choice: Choice) -> Texts:
+def choose_from_record(record: object, choice: Choice, budget: Budget) -> Texts:
     """Return the texts of a record: what a pickle held, or plain lists and `Pairs` of the same shape."""
-    budget = Budget(size_bytes)
     record = _choose_split(record, choice)
     single = _read_single(record, budget)
     if single is None:
-        return choose_texts(_read_columns(record, choice.column, budget), choice, budget)
+        found = choose_texts(_read_columns(record, choice.column, budget), choice, budget)
+        return replace(found, texts=list(found.texts))
     if choice.column is not None and choice.column != single.name:
         raise DataError(
             f"This file holds one list of texts and no column {quote(choice.column)}; leave the column out."
