@@ -89,12 +89,20 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def describe_spare_gpus(device: str) -> str:
-    """Return a sentence on the GPUs that are not used, or "" where there is none."""
+def count_gpus() -> int:
+    """Return how many GPUs PyTorch sees."""
     import torch
 
-    n_gpus = torch.cuda.device_count() if device == "cuda" else 0
-    return f"One of this machine's {n_gpus} GPUs is used." if n_gpus > 1 else ""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def describe_spare_gpus(device: str, *, n_processes: int) -> str:
+    """Return a sentence on the GPUs that are not used, with a process on each of the others, or "" where there is none."""
+    n_gpus = count_gpus() if device == "cuda" else 0
+    if n_processes >= n_gpus:
+        return ""
+    used = "One" if n_processes == 1 else n_processes
+    return f"{used} of this machine's {n_gpus} GPUs {'is' if n_processes == 1 else 'are'} used; `accelerate launch` uses all."
 
 
 def choose_precision(wanted: str, *, device: str) -> Precision:

@@ -3,11 +3,14 @@
 import multiprocessing
 import os
 import select
+import socket
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from agnews_core.errors import AgNewsError
-from agnews_core.runs import Run
+from agnews_core.runs import Run, share_run
 
 SECONDS = 120
 _SERVER = multiprocessing.get_context("forkserver")
@@ -48,6 +51,22 @@ def start_training(run: Run, *, resume: bool = False, moment: Moment | None = No
     return process
 
 
+def start_pair(
+    run: Run, *, resume: bool = False, moment: Moment | None = None, prepare: Callable[[], None] | None = None
+) -> list[multiprocessing.Process]:
+    """Train a run in two processes, as a launcher would start them, each prepared so; only the first one has moments."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        met_at = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "GLOO_SOCKET_IFNAME": "lo"}
+    of_both = {**met_at, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    pair = []
+    for rank in ("0", "1"):
+        place = {**of_both, "RANK": rank, "LOCAL_RANK": rank}
+        pair.append(_SERVER.Process(target=_train, args=(run, resume, moment, place, prepare), daemon=True))
+        pair[-1].start()
+    return pair
+
+
 class HeldTraining:
     """What a queue trains its runs with: processes of their own, the first one held at a moment."""
 
@@ -62,14 +81,27 @@ class HeldTraining:
         assert self._ended.acquire(timeout=SECONDS), "the training did not end"
 
 
-def _train(run: Run, resume: bool, moment: Moment | None) -> None:
+def _train(
+    run: Run,
+    resume: bool,
+    moment: Moment | None,
+    place: Mapping[str, str] = MappingProxyType({}),
+    prepare: Callable[[], None] | None = None,
+) -> None:
+    os.environ.update(place)
+    if place:
+        with (run.path / "output.txt").open("ab") as output:
+            os.dup2(output.fileno(), 2)
     from agnews_core.training.recipe import train
 
+    if prepare is not None:
+        prepare()
     if moment is not None:
         _hold_at(moment)
     try:
-        train(run, resume=resume)
-    except AgNewsError:
+        train(share_run(lambda: run), resume=resume)
+    except AgNewsError as error:
+        os.write(2, f"{error}\n".encode())
         os._exit(1)  # recorded by train
 
 

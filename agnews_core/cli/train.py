@@ -14,7 +14,8 @@ from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
-from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run
+from agnews_core.processes import check_launch, is_first
+from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run, share_run
 from agnews_core.runs.resolved import count_of
 
 
@@ -44,16 +45,22 @@ def train(
 
     overrides = read_overrides(settings_file, flags)
     folder = find_runs_dir(runs_dir)
-    if resume is None:
-        config = build_config(overrides, preset=preset or "seed")
-        check_ready(config)
-        run = create_run(folder, config, name=name)
-    else:
+    check_launch()
+
+    def open_run() -> Run:
+        if resume is None:
+            config = build_config(overrides, preset=preset or "seed")
+            check_ready(config)
+            return create_run(folder, config, name=name)
         run = _find_unfinished(folder, resume or name)
         _check_same_settings(run, overrides, preset)
-    log_to_stderr()
+        return run
+
+    run = share_run(open_run)
+    if is_first():
+        log_to_stderr()
     with quiet_stdout(as_json) as out, run.own():  # before that, a stop may be meant for another process
-        if resume is not None:
+        if resume is not None and is_first():
             run.clear_stop()
         with _stop_on_interrupt(run):
             from agnews_core.training.recipe import train_owned
@@ -63,6 +70,8 @@ def train(
             except StoppedEarlyError as error:
                 click.echo(str(error), err=True)
                 return EXIT_INTERRUPTED
+    if not is_first():
+        return 0
     facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state, "notes": status.notes}
     for part in (status.resolved, status.plan, status.data, status.result):
         facts |= part.model_dump() if part else {}
@@ -104,7 +113,10 @@ def _check_same_settings(run: Run, overrides: dict[str, Any], preset: str | None
 
 @contextlib.contextmanager
 def _stop_on_interrupt(run: Run) -> Iterator[None]:
-    """Make the first Ctrl-C ask the run to stop and keep its model; a second one interrupts at once."""
+    """Make the first Ctrl-C ask the run to stop and keep its model; a second one interrupts at once.
+
+    Of several processes, the first one asks, for all of them.
+    """
 
     def ask(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -112,7 +124,7 @@ def _stop_on_interrupt(run: Run) -> Iterator[None]:
         # Not through sys.stderr: the signal may come while that very stream is being written to.
         os.write(2, b"\nStopping after this step; Ctrl-C again to stop at once.\n")
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, ask if is_first() else signal.SIG_IGN)
     try:
         yield
     finally:

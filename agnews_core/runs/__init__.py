@@ -22,6 +22,7 @@ Nothing here trains, or imports torch or transformers.
 """
 
 from agnews_core.runs.folder import check_name, create_run, find_run, find_runs_dir, find_unfinished_run, list_runs
+from agnews_core.runs.followed import share_run
 from agnews_core.runs.resolved import Resolved
 from agnews_core.runs.run import Run
 from agnews_core.runs.status import ACTIVE, Phase, RunResult, RunStatus, State, now
@@ -41,4 +42,5 @@ __all__ = [
     "find_unfinished_run",
     "list_runs",
     "now",
+    "share_run",
 ]

@@ -65,6 +65,7 @@ class Resolved(BaseModel):
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
         evaluations: When it evaluates and on what; None until the news is read. Runs made before this was decided evaluate
             as often as their settings say, on all validation texts.
+        n_processes: How many processes train it together, each on a batch of its own in every step.
         notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
 
@@ -81,6 +82,7 @@ class Resolved(BaseModel):
     precision: str
     layer_ranks: LayerRanks
     evaluations: Evaluations | None = None
+    n_processes: int = 1
     notes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
@@ -93,3 +95,8 @@ class Resolved(BaseModel):
         # A copy, checked already: a folder's whole path may be longer than what a person may send.
         own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks}
         return config.model_copy(update=own)
+
+    def count_as_one(self, config: TrainConfig) -> TrainConfig:
+        """Return a config with which one process would take as many texts a step as all do together, for counting steps."""
+        n_batches = config.gradient_accumulation_steps * self.n_processes
+        return config.model_copy(update={"gradient_accumulation_steps": n_batches})

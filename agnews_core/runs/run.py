@@ -49,6 +49,11 @@ class Run:
         """Where each recorded step and evaluation is a line."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def log_path(self) -> Path:
+        """Where what is logged while it trains is written."""
+        return self.path / "log.txt"
+
     def exists(self) -> bool:
         """Return whether the run is still there."""
         return (self.path / "status.json").is_file()

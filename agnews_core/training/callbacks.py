@@ -11,6 +11,7 @@ from transformers import ProgressCallback, TrainerCallback
 from agnews_core.config import TrainConfig
 from agnews_core.devices import read_usage
 from agnews_core.errors import ConfigError, RunError
+from agnews_core.processes import share_flag
 from agnews_core.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -57,19 +58,22 @@ class RunCallback(TrainerCallback):
         """Write progress, at the very end the loss too; stop and save when a stop is asked for."""
         is_last = state.global_step >= state.max_steps
         control.should_log |= is_last
-        now = time.monotonic()
-        if now - self._looked_at < TELL_SECONDS and not is_last:
-            return
-        self._looked_at = now
-        if now - self._status_at >= STATUS_SECONDS or is_last:
-            self._run.update_status(step=state.global_step)
-            self._status_at = now
-        if self._run.read_stop():
+        is_time = time.monotonic() - self._looked_at >= TELL_SECONDS or is_last
+        # All processes stop at the same step: the one at which the first one sees the request.
+        if share_flag(is_time and self._tell(state.global_step, is_last=is_last)):
             control.should_training_stop = control.should_save = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write what is left."""
         self.flush()
+
+    def _tell(self, step: int, *, is_last: bool) -> bool:
+        """Write how far the training is, and return whether a stop was asked for."""
+        self._looked_at = time.monotonic()
+        if self._looked_at - self._status_at >= STATUS_SECONDS or is_last:
+            self._run.update_status(step=step)
+            self._status_at = self._looked_at
+        return bool(self._run.read_stop())
 
     def _record(self, state: Any, values: dict[str, Any]) -> None:
         self._rows.append({"step": state.global_step, "epoch": state.epoch, "time": time.time(), **values})

@@ -26,7 +26,9 @@ class CheckpointCallback(TrainerCallback):
 def find_checkpoint(run: Run) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None."""
     found = sorted(run.checkpoints_dir.glob("checkpoint-*"), key=find_step, reverse=True)
-    return next((path for path in found if _is_complete(path)), None)
+    resolved = run.read_status().resolved
+    n_processes = resolved.n_processes if resolved else 1
+    return next((path for path in found if _is_complete(path, n_processes)), None)
 
 
 def find_step(checkpoint: Path | None) -> int:
@@ -50,10 +52,11 @@ def is_over(state: TrainerState) -> bool:
     return bool(state.global_step >= state.max_steps)
 
 
-def _is_complete(checkpoint: Path) -> bool:
+def _is_complete(checkpoint: Path, n_processes: int) -> bool:
+    states = [checkpoint / f"rng_state_{rank}.pth" for rank in range(n_processes)] if n_processes > 1 else []
     try:
         read_state(checkpoint)
         with safe_open(checkpoint / ADAPTER_WEIGHTS, framework="pt"):
-            return (checkpoint / "optimizer.pt").is_file()
+            return all(path.is_file() for path in (checkpoint / "optimizer.pt", *states))
     except (OSError, ValueError, TypeError, SafetensorError):
         return False

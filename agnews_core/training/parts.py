@@ -60,7 +60,7 @@ def load_parts(run: Run) -> Parts:
     found = {
         "data_digest": news.digest,
         "backbone_fingerprint": compute_fingerprint(backbone),
-        "evaluations": _decide_evaluations(run, config, built, news.counts),
+        "evaluations": _decide_evaluations(run, resolved.count_as_one(config), built, news.counts),
     }
     resolved = resolved.model_copy(update=found)
     _check_same(run, resolved, news.counts)

@@ -1,12 +1,14 @@
 """One training run with transformers' Trainer, from news to a saved adapter, told step by step to the run's directory.
 
-Synchronous and without threads; who wants a run in the background uses `jobs`. It watches for a request to stop in the run's
-directory and for nothing else.
+Synchronous; who wants a run in the background uses `jobs`. It watches for a request to stop in the run's directory and for
+nothing else. Where several processes train one run, each takes its share of every step; the first one alone writes, and evaluates
+the model at the end, when the others are gone.
 """
 
 import gc
 import shutil
 import traceback
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,11 +17,13 @@ from agnews_core.devices import count_cores
 from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
 from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
+from agnews_core.processes import is_first, is_loss, leave, load_in_turn, share
 from agnews_core.runs import Run, RunStatus
 from agnews_core.runs.metrics import drop_rows_after
 from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
+from agnews_core.training.peers import check_same_processes, ending_with_the_others
 from agnews_core.training.records import begin, end, enter, explain, log_to, note, refuse
 from agnews_core.training.trainer import build_trainer
 
@@ -49,9 +53,9 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
         StoppedEarlyError: A stop was asked for before there was anything to keep.
         RunError: The run failed; status.json has the reason, traceback.txt the place.
     """
-    with log_to(run.path / "log.txt"):
+    with log_to(run.log_path), ending_with_the_others(run):
         try:
-            begin(run, resume=resume)
+            share(lambda: begin(run, resume=resume))
             return _train(run, resume=resume)
         except StoppedEarlyError as error:
             if run.read_stop() == "discard":
@@ -67,7 +71,7 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
         except Exception as error:
             # Whatever it is, the run has failed, and those who watch it learn of it only from its directory.
             reason = explain(error, run)
-            end(run, "failed", reason, trace=traceback.format_exc())
+            end(run, "interrupted" if is_loss(error) else "failed", reason, trace=traceback.format_exc())
             raise RunError(reason) from error
 
 
@@ -75,19 +79,21 @@ def _train(run: Run, *, resume: bool) -> RunStatus:
     torch.set_num_threads(count_cores())
     trained = _train_model(run, resume=resume)
     gc.collect()  # Trainer, model and callbacks hold each other; the model that will answer is loaded into their room
-    return conclude(run, trained)
+    return conclude(run, trained) if trained else run.read_status()
 
 
-def _train_model(run: Run, *, resume: bool) -> Trained:
-    """Train, and save the best model beside the one that may be kept from an earlier stop."""
-    checkpoint = find_checkpoint(run) if resume else None
-    parts = load_parts(run)
+def _train_model(run: Run, *, resume: bool) -> Trained | None:
+    """Train, and save the best model beside the one that may be kept from an earlier stop; only the first process returns it."""
+    checkpoint = share(lambda: _find_start(run)) if resume else None
+    parts = load_in_turn(lambda: load_parts(run))
     if resume:
-        drop_rows_after(run.metrics_path, find_step(checkpoint))
-        note(run, f"Resumed from step {find_step(checkpoint)}.")
+        share(lambda: _go_back(run, find_step(checkpoint)))
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
-    enter(run, "training")
+    share(lambda: enter(run, "training"))
     metrics = trainer.go_on(checkpoint)
+    leave()
+    if not is_first():
+        return None
     if run.read_stop() != "discard":
         enter(run, "saving")
         shutil.rmtree(run.path / NEW_ADAPTER, ignore_errors=True)
@@ -110,3 +116,21 @@ def _train_model(run: Run, *, resume: bool) -> Trained:
         ),
         metrics=metrics,
     )
+
+
+def _find_start(run: Run) -> Path | None:
+    """Return the checkpoint that a resumed run goes on from, if it has one.
+
+    Raises:
+        RunError: It was written by another number of processes.
+    """
+    checkpoint = find_checkpoint(run)
+    if checkpoint is not None:
+        check_same_processes(run)
+    return checkpoint
+
+
+def _go_back(run: Run, step: int) -> None:
+    """Forget what was recorded after the step that a run goes on from."""
+    drop_rows_after(run.metrics_path, step)
+    note(run, f"Resumed from step {step}.")

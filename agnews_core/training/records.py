@@ -11,6 +11,7 @@ import torch
 
 from agnews_core.errors import AgNewsError, StoppedEarlyError
 from agnews_core.libraries import read_versions
+from agnews_core.processes import count_processes, is_loss
 from agnews_core.runs import Phase, Run, State, now
 from agnews_core.runs.metrics import Reading, read_on
 
@@ -72,7 +73,8 @@ def note(run: Run, text: str) -> None:
 
 def end(run: Run, state: State, reason: str, *, trace: str = "") -> None:
     """Record how a training ended, and why."""
-    logger.log(logging.ERROR if state == "failed" else logging.INFO, "run %s %s. %s", run.name, state, reason)
+    level = logging.INFO if state in ("finished", "stopped") else logging.ERROR
+    logger.log(level, "run %s %s. %s", run.name, state, reason)
     try:
         run.end(state, reason, trace=trace)
     except OSError as error:  # nothing more can be done; the run then reads as interrupted
@@ -93,9 +95,19 @@ def explain(error: Exception, run: Run) -> str:
     # safetensors, torch and Python each report a full disk in their own way.
     if full := run.find_full_disk():
         return full
+    if is_loss(error):
+        return describe_loss()
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "There was not enough memory; use a smaller batch, a shorter max_length or a smaller backbone."
     return f"Training failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+
+
+def describe_loss() -> str:
+    """Return a sentence on a training whose processes are no longer all there."""
+    return (
+        f"Another of the {count_processes()} processes that trained this run ended or no longer answers, or all were told to "
+        "end; resume goes on from the last checkpoint."
+    )
 
 
 @contextmanager

@@ -13,23 +13,27 @@ from agnews_core.models.backbones import BackboneSource, choose_name, count_laye
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import resolve_layer_ranks
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
+from agnews_core.processes import count_processes
 from agnews_core.runs import Resolved
 
 Found = TypeVar("Found")
 
 
-def resolve(config: TrainConfig, *, missing: list[AgNewsError] | None = None) -> Resolved:
+def resolve(
+    config: TrainConfig, *, missing: list[AgNewsError] | None = None, n_processes: int | None = None
+) -> Resolved:
     """Decide what a config leaves open, downloading what that takes.
 
     Args:
         config: The settings.
         missing: Where it is given, nothing is downloaded, and what cannot be had is added to it instead of raised.
+        n_processes: How many will train together, where that is not yet so.
 
     Raises:
         ConfigError: The settings ask for what this machine or the base model does not have.
         CheckpointError, DataError: The base model or the news cannot be had.
     """
-    device = choose_device()
+    device, n_processes = choose_device(), n_processes or count_processes()
     check_optimizer(config.optim, device=device)
     precision = choose_precision(config.precision, device=device)
     find_backbone, find = (load_backbone, find_news) if missing is None else (look_for_backbone, look_for_news)
@@ -45,8 +49,28 @@ def resolve(config: TrainConfig, *, missing: list[AgNewsError] | None = None) ->
         device=device,
         precision=precision.name,
         layer_ranks=resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone.reference)),
-        notes=tuple(filter(None, (backbone.reason, news.reason, precision.reason, describe_spare_gpus(device)))),
+        n_processes=n_processes,
+        notes=tuple(
+            filter(
+                None,
+                (
+                    backbone.reason,
+                    news.reason,
+                    precision.reason,
+                    describe_spare_gpus(device, n_processes=n_processes),
+                    _describe_steps(config, n_processes),
+                ),
+            )
+        ),
     )
+
+
+def _describe_steps(config: TrainConfig, n_processes: int) -> str:
+    if n_processes == 1:
+        return ""
+    n_texts, n_batches = config.per_device_train_batch_size, config.gradient_accumulation_steps
+    product = f"{n_processes} processes x {n_texts} texts x {n_batches} = {n_processes * n_texts * n_batches} a step"
+    return f"{product}, at a learning rate of {config.learning_rate:g}."
 
 
 def check_ready(config: TrainConfig) -> None:

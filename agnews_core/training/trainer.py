@@ -15,6 +15,7 @@ from transformers import DataCollatorWithPadding, EarlyStoppingCallback, Printer
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics
+from agnews_core.processes import is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
@@ -32,7 +33,7 @@ class NewsTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return SeededLengthSampler(
             batch_size, lengths=list(self.train_dataset["length"]), dataset=dataset, seed=self.args.seed
         )
@@ -81,9 +82,12 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         data_collator=DataCollatorWithPadding(parts.tokenizer),
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
-        callbacks=callbacks + build_loggers(config, run, resumed_at=resumed_at),
+        callbacks=callbacks + (build_loggers(config, run, resumed_at=resumed_at) if is_first() else []),
     )
     trainer.record = record
+    # The models' loss is the mean of a batch. Trainer takes it for a sum over all that a step has, since their forward passes
+    # take any keywords, and multiplies the gradients by batches and processes.
+    trainer.model_accepts_loss_kwargs = False
     trainer.remove_callback(PrinterCallback)
     # It says at every checkpoint that it orders them by their numbers, which is what they should be ordered by.
     logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
@@ -116,6 +120,7 @@ def _build_arguments(run: Run, config: TrainConfig, resolved: Resolved) -> Train
         dataloader_pin_memory=resolved.device == "cuda",
         logging_nan_inf_filter=False,  # a loss that is no number ends the run; it is not smoothed over
         restore_callback_states_from_checkpoint=True,  # early stopping's patience
+        ddp_find_unused_parameters=False,  # every step uses all that is trained
         disable_tqdm=True,  # StderrProgress instead
         report_to="none",  # build_loggers
         **{name: getattr(config, name) for name in same_name},

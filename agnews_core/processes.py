@@ -1,0 +1,148 @@
+"""The processes that train or predict together, as `accelerate launch` starts them: which one this is, and what they agree on.
+
+The first one decides, writes and speaks; the others follow. A single process is the first of one, and agrees with itself.
+What is agreed on goes through a group of its own, over gloo whatever the gradients go through, and may take its time: the first
+process may download for an hour while the others wait. A process that dies is noticed at once, by the connection that it closes.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from agnews_core.devices import choose_device, count_cores
+from agnews_core.errors import ConfigError
+
+Value = TypeVar("Value")
+
+STEP_TIMEOUT = timedelta(minutes=10)  # for a process that hangs: in a step all are equally fast, but for a slow disk
+AGREEMENT_TIMEOUT = timedelta(days=1)
+EXIT_FOLLOWED = 2
+
+
+def count_processes() -> int:
+    """Return how many processes train or predict together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def get_rank() -> int:
+    """Return which of them this is, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_first() -> bool:
+    """Return whether this is the one that decides, writes and speaks."""
+    return get_rank() == 0
+
+
+def check_launch() -> None:
+    """Refuse to be one process where several were asked for.
+
+    Raises:
+        ConfigError: `accelerate launch --cpu --num_processes 2` was meant to start two, and starts one.
+    """
+    # It sets an address to meet at for more than one process, and leaves it to MPI to start them.
+    if "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ:
+        raise ConfigError(
+            "`accelerate launch` was asked for several processes and started one, as it does on CPUs; add --multi_gpu, and leave "
+            "out --cpu: with --multi_gpu it starts as many as it is told, on CPUs too."
+        )
+
+
+def share(make: Callable[[], Value]) -> Value:
+    """Return in all processes what the first one makes; the others wait for it, and end quietly where it fails.
+
+    Raises:
+        RuntimeError: The connection to the first process broke.
+        Whatever `make` raises, in the first process.
+    """
+    if count_processes() == 1:
+        return make()
+    if not is_first():
+        is_made, value = _broadcast(None)
+        if not is_made:
+            sys.exit(EXIT_FOLLOWED)  # the first process says why
+        return value  # type: ignore[no-any-return]
+    try:
+        made = make()
+    except BaseException:
+        _broadcast((False, None))
+        raise
+    _broadcast((True, made))
+    return made
+
+
+def load_in_turn(load: Callable[[], Value]) -> Value:
+    """Return what each process loads for itself, the first one before all others: what it downloads, they find."""
+    loaded: list[Value] = []
+    share(lambda: loaded.append(load()))
+    return loaded[0] if loaded else load()
+
+
+def share_flag(flag: bool) -> bool:
+    """Return the first process's flag in all processes, in a fraction of a millisecond."""
+    if count_processes() == 1:
+        return flag
+    import torch
+
+    told = torch.tensor([flag])
+    torch.distributed.broadcast(told, src=0, group=_join())
+    return bool(told)
+
+
+def leave() -> None:
+    """Part from the others, once all are here: from now on each may end when it likes, and the first has all cores to itself."""
+    if count_processes() > 1:
+        import torch
+
+        torch.distributed.barrier(group=_join())
+        torch.distributed.destroy_process_group()
+        if is_first():
+            _share_cores(1)
+            torch.set_num_threads(count_cores())
+
+
+def is_loss(error: BaseException) -> bool:
+    """Return whether an error says that another process is gone, or does not answer."""
+    if count_processes() == 1:
+        return False
+    import torch
+
+    # gloo raises bare RuntimeErrors, with the place in its source.
+    return isinstance(error, torch.distributed.DistError) or (isinstance(error, RuntimeError) and "gloo/" in str(error))
+
+
+def _broadcast(value: Any) -> Any:
+    import torch
+
+    told = [value]
+    torch.distributed.broadcast_object_list(told, src=0, group=_join())
+    return told[0]
+
+
+@functools.cache
+def _join() -> Any:
+    """Join the others, give this process its share of the cores, and return the group that agreements go through."""
+    _share_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # before torch reads it
+    import torch
+    from accelerate import PartialState
+
+    PartialState(cpu=choose_device() == "cpu", timeout=STEP_TIMEOUT)
+    return torch.distributed.new_group(backend="gloo", timeout=AGREEMENT_TIMEOUT)
+
+
+def _share_cores(n_sharing: int) -> None:
+    """Let this process use its share of the cores, unless a number was set: one is what accelerate sets unasked."""
+    if _count_shared_cores():
+        os.environ["OMP_NUM_THREADS"] = str(max(1, _count_shared_cores() // n_sharing))
+
+
+@functools.cache
+def _count_shared_cores() -> int:
+    """Return how many cores the processes of this machine share, or 0 where somebody decided how many each one has."""
+    if os.environ.get("OMP_NUM_THREADS", "1") != "1":
+        return 0
+    os.environ.pop("OMP_NUM_THREADS", None)
+    return count_cores()
