@@ -173,10 +173,8 @@ def test_all_processes_stop_at_the_same_step_when_a_stop_is_asked_for(pair_run, 
         process.join()
     assert [process.exitcode for process in pair] == [0, 0]
     status = pair_run.read_status()
-    assert (status.state, status.reason) == (
-        "stopped",
-        "Stopped at step 5; the best model so far, of step 3, was kept.",
-    )
+    assert status.state == "stopped"
+    assert status.reason.startswith("Stopped at step 5; the best model so far, of step 3, was kept.")
 
 
 def test_ctrl_c_at_the_launcher_stops_all_processes_and_keeps_the_model(tiny_settings, tmp_path):
@@ -193,7 +191,7 @@ def test_ctrl_c_at_the_launcher_stops_all_processes_and_keeps_the_model(tiny_set
     process.communicate(timeout=120)
     status = Run(tmp_path / "one").read_status()
     assert status.state == "stopped"
-    assert status.reason.endswith("before the first evaluation; the model of that step was kept.")
+    assert "before the first evaluation; the model of that step was kept." in status.reason
 
 
 def test_a_mistake_is_told_once_and_ends_all_processes(tiny_settings, tmp_path):
