@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from agnews_core.devices import choose_device, count_cores
-from agnews_core.errors import ConfigError
 
 Value = TypeVar("Value")
 
@@ -37,18 +36,12 @@ def is_first() -> bool:
     return get_rank() == 0
 
 
-def check_launch() -> None:
-    """Refuse to be one process where several were asked for.
-
-    Raises:
-        ConfigError: `accelerate launch --cpu --num_processes 2` was meant to start two, and starts one.
-    """
-    # It sets an address to meet at for more than one process, and leaves it to MPI to start them.
-    if "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ:
-        raise ConfigError(
-            "`accelerate launch` was asked for several processes and started one, as it does on CPUs; add --multi_gpu, and leave "
-            "out --cpu: with --multi_gpu it starts as many as it is told, on CPUs too."
-        )
+def is_alone_by_mistake() -> bool:
+    """Return whether `accelerate launch` was asked for several processes and started one, as it does with --cpu."""
+    # It sets an address to meet at, and leaves it to MPI to start the others.
+    return (
+        "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ
+    )
 
 
 def share(make: Callable[[], Value]) -> Value:

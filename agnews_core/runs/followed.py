@@ -66,5 +66,5 @@ def share_run(open_run: Callable[[], Run]) -> Run:
         return opened[0]
     run = FollowedRun(path)
     if not run.exists():
-        raise RunError(f"The run {path} is not on this machine; put the runs where all machines see them (--runs-dir).")
+        raise RunError(f"The run {path} is not on this machine; put the runs where all machines see them.")
     return run

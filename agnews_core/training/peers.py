@@ -21,11 +21,14 @@ def check_same_processes(run: Run) -> None:
     resolved = run.read_status().resolved
     n_before, n = resolved.n_processes if resolved else 1, count_processes()
     if n_before != n:
-        command = "" if n_before == 1 else f"accelerate launch --multi_gpu --num_processes {n_before} "
         raise RunError(
-            f"The run {run.name} was begun by {n_before} processes and cannot be resumed by {n}, whose steps are of another "
-            f"size; use `{command or 'python '}-m agnews_core train --resume {run.name}`, or start a new run."
+            f"The run {run.name} was begun by {_count(n_before)} and cannot be resumed by {_count(n)}, whose steps are of another "
+            "size; use as many as before, or start a new run."
         )
+
+
+def _count(n_processes: int) -> str:
+    return "1 process" if n_processes == 1 else f"{n_processes} processes"
 
 
 @contextmanager

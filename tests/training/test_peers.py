@@ -145,7 +145,7 @@ def test_when_the_first_process_dies_the_other_ends_with_a_sentence(pair_run, tm
     assert pair_run.read_status().state == "interrupted"
     assert pair_run.can_resume("interrupted")
     with pytest.raises(
-        RunError, match="was begun by 2 processes and cannot be resumed by 1, whose steps are of another size"
+        RunError, match="was begun by 2 processes and cannot be resumed by 1 process, whose steps are of another size"
     ):
         train(pair_run, resume=True)
     (find_checkpoint(pair_run) / "rng_state_1.pth").unlink()
