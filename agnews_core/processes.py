@@ -39,9 +39,7 @@ def is_first() -> bool:
 def is_alone_by_mistake() -> bool:
     """Return whether `accelerate launch` was asked for several processes and started one, as it does with --cpu."""
     # It sets an address to meet at, and leaves it to MPI to start the others.
-    return (
-        "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ
-    )
+    return "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ
 
 
 def share(make: Callable[[], Value]) -> Value:

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from agnews_core.cli.launch import check_launch
 from agnews_core.cli.options import CONFIG_OPTIONS, JSON_OPTION, RUNS_DIR_OPTION, SettingsCommand, flag, read_overrides
 from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
-from agnews_core.processes import check_launch, is_first
+from agnews_core.processes import is_first
 from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run, share_run
 from agnews_core.runs.resolved import count_of
 

@@ -22,8 +22,8 @@ def check_same_processes(run: Run) -> None:
     n_before, n = resolved.n_processes if resolved else 1, count_processes()
     if n_before != n:
         raise RunError(
-            f"The run {run.name} was begun by {_count(n_before)} and cannot be resumed by {_count(n)}, whose steps are of another "
-            "size; use as many as before, or start a new run."
+            f"The run {run.name} was begun by {_count(n_before)} and cannot be resumed by {_count(n)}, whose steps are of "
+            "another size; use as many as before, or start a new run."
         )
 
 

@@ -85,7 +85,11 @@ def test_a_second_gpu_is_left_alone_and_that_is_said(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     config = build_config({"backbone": "all-MiniLM-L6-v2", "data": "sample", "precision": "fp32"})
-    assert resolve(config, missing=[]).notes[-1] == "One of this machine's 2 GPUs is used."
+    said = "One of this machine's 2 GPUs is used; `accelerate launch` uses all."
+    assert resolve(config, missing=[]).notes[-1] == said
+    both = resolve(config, missing=[], n_processes=2)
+    assert both.notes[-1] == "2 processes x 32 texts x 1 = 64 a step, at a learning rate of 0.0007."
+    assert not any("GPU" in note for note in both.notes)
 
 
 def test_a_run_that_cannot_be_built_is_refused_before_anything_is_downloaded(local_hub, tmp_path):
