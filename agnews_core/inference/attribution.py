@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from agnews_core.inference.predictions import Prediction
 
@@ -100,6 +99,8 @@ def compute_log_odds(logits: NDArray[np.floating[Any]], label: int) -> NDArray[n
     >>> compute_log_odds(np.array([[40.0, 0.0, 0.0]]), 0).round(3).tolist()
     [39.307]
     """
+    from scipy.special import logsumexp  # late: the page imports this module before it answers
+
     logits = np.asarray(logits, dtype=np.float64)
     result: NDArray[np.float64] = logits[:, label] - logsumexp(np.delete(logits, label, axis=1), axis=1)
     return result

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from agnews_core.errors import CheckpointError, RunError
+from agnews_core.errors import AgNewsError, CheckpointError, RunError
 from agnews_core.evaluation.report import read_lone_report
 from agnews_core.libraries import import_libraries
 from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
@@ -205,3 +205,17 @@ def identify(model: TrainedModel) -> tuple[str, int]:
 
 CLASSIFIERS = ClassifierCache()
 """The one cache of this process."""
+
+
+def load_ahead(runs_dir: Path) -> threading.Thread:
+    """Load the model to use by default in a thread, which is returned, so that whoever asks first need not wait for it."""
+
+    def load() -> None:
+        try:
+            CLASSIFIERS.load(find_model(runs_dir))
+        except AgNewsError as error:  # who asks is told it too
+            logger.warning("The model could not be loaded ahead: %s", error)
+
+    thread = threading.Thread(target=load, name="load-ahead", daemon=True)
+    thread.start()
+    return thread

@@ -1,11 +1,13 @@
 import json
 import shutil
 import threading
+from functools import partial
 
 import pytest
 
 from agnews_core.errors import RunError
-from agnews_core.inference.catalogue import ClassifierCache, find_model, list_models
+from agnews_core.inference import catalogue
+from agnews_core.inference.catalogue import ClassifierCache, find_model, list_models, load_ahead
 from agnews_core.inference.classifier import Classifier
 from agnews_core.runs import Run
 
@@ -135,3 +137,12 @@ def test_many_threads_get_the_answers_that_one_would(runs_dir, tmp_path):
 def test_without_any_model_the_way_to_one_is_told(tmp_path):
     with pytest.raises(RunError, match="There is no trained model yet; start a training"):
         find_model(tmp_path, bundled_dir=tmp_path)
+
+
+def test_a_model_is_loaded_ahead_and_where_there_is_none_the_log_says_so(runs_dir, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(catalogue, "CLASSIFIERS", ClassifierCache())
+    monkeypatch.setattr(catalogue, "find_model", partial(find_model, bundled_dir=tmp_path))
+    for folder in (runs_dir, tmp_path / "none"):
+        load_ahead(folder).join(60)
+    assert catalogue.CLASSIFIERS.has(find_model(runs_dir, bundled_dir=tmp_path))
+    assert "The model could not be loaded ahead: There is no trained model yet" in caplog.text
