@@ -11,12 +11,19 @@ import threading
 _LOCK = threading.RLock()
 
 
-def import_libraries() -> None:
-    """Import torch, transformers and peft, or wait until another thread has."""
+def import_for_answers() -> None:
+    """Import torch and of transformers what a compiled model needs, or wait until another thread has."""
     with _LOCK:
-        import peft  # noqa: F401
         import torch  # noqa: F401
-        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
+        from transformers import AutoConfig, AutoTokenizer  # noqa: F401
+
+
+def import_libraries() -> None:
+    """Import torch, transformers and peft, or wait until another thread has: what builds a model, in twice the time."""
+    with _LOCK:
+        import_for_answers()
+        import peft  # noqa: F401
+        from transformers import AutoModelForSequenceClassification  # noqa: F401
 
 
 def read_versions() -> dict[str, str]:

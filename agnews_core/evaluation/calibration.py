@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from agnews_core.evaluation.report import N_BINS, ReliabilityBin
@@ -36,6 +35,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
         logits: (n, k), of texts that the model was not trained on.
         labels: (n,), 0 to k - 1; of none, the temperature is 1.
     """
+    from scipy.optimize import minimize_scalar  # late: an answer needs no fit, and waits for it
+
     n, k = logits.shape
     if not n:
         return 1.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agnews_core.errors import AgNewsError, CheckpointError, RunError
 from agnews_core.evaluation.report import read_lone_report
-from agnews_core.libraries import import_libraries
+from agnews_core.libraries import import_for_answers
 from agnews_core.models.adapters import ADAPTER_INFO, read_adapter_info
 from agnews_core.models.backbones import BUNDLED_BACKBONE
 from agnews_core.runs import Run, list_runs
@@ -179,7 +179,7 @@ class ClassifierCache:
             return self._loaded.get(key)
 
     def _add(self, key: tuple[str, int], model: TrainedModel) -> "Classifier":
-        import_libraries()
+        import_for_answers()
         from agnews_core.inference.classifier import Classifier
 
         classifier = Classifier.load(model.adapter_dir, backbone_name=model.backbone)

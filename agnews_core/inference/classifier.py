@@ -18,6 +18,7 @@ from agnews_core.inference.engines import Batch, Engine, load_engine
 from agnews_core.inference.predictions import Prediction, Progress
 from agnews_core.inference.read_ahead import read_ahead
 from agnews_core.labels import LABELS
+from agnews_core.libraries import import_libraries
 from agnews_core.models.adapters import AdapterInfo, compute_model_key, find_backbone, read_adapter_info
 from agnews_core.models.backbones import load_tokenizer
 from agnews_core.news.tokens import encode
@@ -129,7 +130,8 @@ class Classifier:
 
 
 def _build_module(adapter_dir: Path, backbone_name: str | None) -> _LogitsOnly:
-    from agnews_core.models.weights import load_model  # which brings peft
+    import_libraries()
+    from agnews_core.models.weights import load_model
 
     return _LogitsOnly(load_model(adapter_dir, backbone_name=backbone_name).model).eval()
 

@@ -14,7 +14,7 @@ from typing import Any
 from agnews_core.errors import CheckpointError, ConfigError, HubError
 from agnews_core.folders import find_folder
 from agnews_core.hub import UNREACHABLE, HubFiles, download_from_hub, find_in_hub_cache, hub_answers
-from agnews_core.libraries import import_libraries
+from agnews_core.libraries import import_for_answers
 
 DEFAULT_BACKBONE = "roberta-base"
 BUNDLED_BACKBONE = "all-MiniLM-L6-v2"
@@ -185,11 +185,9 @@ def _load_bundled(reason: str) -> Backbone:
     return _check_folder(Backbone(name=BUNDLED_BACKBONE, source="bundled", reason=reason, folder=folder))
 
 
-@functools.cache
 def _check_bundled_hash(weights: Path) -> None:
     try:
-        with weights.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = _hash_file(weights)
     except OSError as error:
         raise CheckpointError(f"The bundled backbone's weights {weights} cannot be read: {error.strerror}.") from error
     if found != BUNDLED_SHA256:
@@ -222,7 +220,7 @@ def load_backbone_config(name: str) -> Any:
     """
     from huggingface_hub.errors import StrictDataclassError
 
-    import_libraries()
+    import_for_answers()
     from transformers import AutoConfig
 
     name = choose_name(name)
@@ -265,14 +263,19 @@ def compute_fingerprint(backbone: Backbone) -> str:
     """Return a short hash of all the weights, which tells one set of weights from another."""
     digest = hashlib.sha256()
     for weights in sorted(backbone.folder.glob("*.safetensors")):
-        found = weights.stat()
-        digest.update(f"{weights.name}:{_hash_file(weights, found.st_size, found.st_mtime_ns)}".encode())
+        digest.update(f"{weights.name}:{_hash_file(weights)}".encode())
     return digest.hexdigest()[:16]
 
 
+def _hash_file(path: Path) -> str:
+    """Hash a file once for as long as it stays the same."""
+    found = path.stat()
+    return _hash_unchanged(path, found.st_size, found.st_mtime_ns)
+
+
 @functools.cache
-def _hash_file(path: Path, size_bytes: int, modified_ns: int) -> str:
-    """Hash a file once for as long as it stays the same; size and time of change only tell whether it did."""
+def _hash_unchanged(path: Path, size_bytes: int, modified_ns: int) -> str:
+    """Hash a file; size and time of change only tell whether it is still the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
