@@ -145,6 +145,12 @@ class TrainConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
         "auto", "Training", "Floating-point precision; auto picks the fastest that is safe here."
     )
+    replay: Literal["auto", "on", "off"] = _field(
+        "auto",
+        "Training",
+        "Compute the layers below the lowest trained one once, and read the result ever after; auto does so where it pays. "
+        "There is no dropout in these layers then.",
+    )
     seed: int = _field(42, "Training", "Same seed, same machine: same split, same numbers.", ge=0, lt=2**32)
 
     eval_steps: float = _field(

@@ -18,7 +18,7 @@ _SERVER.set_forkserver_preload(["agnews_core.training.recipe"])
 
 
 class Moment:
-    """A moment that the next training of a folder's runs waits at: "starting", a phase, "step N" or "evaluation N"."""
+    """A moment that the next training of a folder's runs waits at: "starting", a phase, "step N", "evaluation N", "filling N"."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name, self._reached, self._go = name, folder / "reached", folder / "go"
@@ -46,7 +46,7 @@ class Moment:
 
 def start_training(run: Run, *, resume: bool = False, moment: Moment | None = None) -> multiprocessing.Process:
     """Train a run in a process of its own."""
-    process = _SERVER.Process(target=_train, args=(run, resume, moment), daemon=True)
+    process = _SERVER.Process(target=_train, args=(run, resume, moment, dict(os.environ)), daemon=True)
     process.start()
     return process
 
@@ -62,7 +62,9 @@ def start_pair(
     pair = []
     for rank in ("0", "1"):
         place = {**of_both, "RANK": rank, "LOCAL_RANK": rank}
-        pair.append(_SERVER.Process(target=_train, args=(run, resume, moment, place, prepare), daemon=True))
+        pair.append(
+            _SERVER.Process(target=_train, args=(run, resume, moment, dict(os.environ), place, prepare), daemon=True)
+        )
         pair[-1].start()
     return pair
 
@@ -85,10 +87,11 @@ def _train(
     run: Run,
     resume: bool,
     moment: Moment | None,
+    environment: Mapping[str, str],
     place: Mapping[str, str] = MappingProxyType({}),
     prepare: Callable[[], None] | None = None,
 ) -> None:
-    os.environ.update(place)
+    os.environ.update({**environment, **place})  # a test's, which the server was not started with
     if place:
         with (run.path / "output.txt").open("ab") as output:
             os.dup2(output.fileno(), 2)
@@ -106,17 +109,21 @@ def _train(
 
 
 def _hold_at(moment: Moment) -> None:
-    from agnews_core.training import callbacks
+    from agnews_core.training import callbacks, replay
 
-    callbacks.TELL_SECONDS = 0  # each step is written when it is over
+    callbacks.TELL_SECONDS = replay.TELL_SECONDS = 0.0  # each step, and each batch, is written when it is over
     update, append = Run.update_status, Run.append_metrics
 
     def update_status(self, **changes):
         if moment.name == "starting" and changes.get("state") == "running":
             moment.hold()
         status = update(self, **changes)
-        if changes.keys() == {"phase"} and changes["phase"] == moment.name:
+        if "state" not in changes and changes.get("phase") == moment.name:
             moment.hold()
+        progress = changes.get("phase_progress")
+        if progress and moment.name.startswith("filling") and progress.n_done >= int(moment.name.split()[1]):
+            moment.hold()
+            moment.name = "passed"
         return status
 
     def append_metrics(self, *rows):

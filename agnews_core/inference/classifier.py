@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 
 from agnews_core.evaluation.calibration import apply_temperature
+from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Batch, Engine, load_engine
 from agnews_core.inference.predictions import Prediction, Progress
 from agnews_core.inference.read_ahead import read_ahead
@@ -24,9 +25,6 @@ from agnews_core.models.backbones import load_tokenizer
 from agnews_core.news.tokens import encode
 
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
-BATCH_TOKENS = 2048  # tokens, padding included, that go through the model at once
-MIN_BATCH_TOKENS = 128  # below which a batch is not worth parting among the cores
-GPU_BATCH_TOKENS = 32_768  # which a GPU wants more of to be busy
 
 Rows = NDArray[np.intp]
 Logits = NDArray[np.float32]
@@ -120,9 +118,9 @@ class Classifier:
             start = 0
             for encoded in chunks:
                 ids = [encoding.ids for encoding in encoded]
-                for rows in _batch_by_length(list(map(len, ids)), self.engine):
+                for rows in batch_by_length(list(map(len, ids)), self.engine):
                     computing.append(start + np.array(rows, dtype=np.intp))
-                    yield _pad([ids[row] for row in rows], self._tokenizer.pad_token_id)
+                    yield pad([ids[row] for row in rows], self._tokenizer.pad_token_id)
                 start += len(ids)
 
         for logits in self.engine.map(make_batches()):
@@ -142,30 +140,6 @@ def _cut_in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _pad(ids: Sequence[Sequence[int]], pad_token_id: int) -> Batch:
-    """Return (n_batch, n_tokens) token ids, filled up to the longest, and the attention mask that tells them from padding."""
-    input_ids = np.full((len(ids), max(map(len, ids))), pad_token_id, dtype=np.int64)
-    attention_mask = np.zeros_like(input_ids)
-    for row, known in enumerate(ids):
-        input_ids[row, : len(known)] = known
-        attention_mask[row, : len(known)] = 1
-    return input_ids, attention_mask
-
-
 def _find_cut(encoding: Encoding) -> int | None:
     """Return the character from which on a text was not read, or None where all of it was."""
     return max((end for _, end in encoding.offsets), default=0) if encoding.overflowing else None
-
-
-def _batch_by_length(lengths: Sequence[int], engine: Engine) -> Iterator[list[int]]:
-    """Group row numbers so that a group's texts are of like length, and an engine has something to do for all its streams."""
-    most = GPU_BATCH_TOKENS if engine.name == "cuda" else BATCH_TOKENS
-    most = min(most, max(MIN_BATCH_TOKENS, sum(lengths) // engine.n_streams))  # tokens, padding included
-    batch: list[int] = []
-    for row in np.argsort(lengths, kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[row] > most:  # the newest row is the longest
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

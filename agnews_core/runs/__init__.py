@@ -23,13 +23,15 @@ Nothing here trains, or imports torch or transformers.
 
 from agnews_core.runs.folder import check_name, create_run, find_run, find_runs_dir, find_unfinished_run, list_runs
 from agnews_core.runs.followed import share_run
-from agnews_core.runs.resolved import Resolved
+from agnews_core.runs.resolved import Replay, Resolved
 from agnews_core.runs.run import Run
-from agnews_core.runs.status import ACTIVE, Phase, RunResult, RunStatus, State, now
+from agnews_core.runs.status import ACTIVE, Phase, PhaseProgress, RunResult, RunStatus, State, now
 
 __all__ = [
     "ACTIVE",
     "Phase",
+    "PhaseProgress",
+    "Replay",
     "Resolved",
     "Run",
     "RunResult",

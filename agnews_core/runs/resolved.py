@@ -49,6 +49,30 @@ class Evaluations(BaseModel):
         return f"{often} on {self.texts}"
 
 
+class Replay(BaseModel):
+    """Whether a training reads what enters its lowest trained layer from a file, instead of computing it in each pass.
+
+    Attributes:
+        used: Whether it does.
+        reason: Why, or why not, in a sentence.
+        n_layers: Frozen layers below the lowest trained one; with the embeddings, what is computed once.
+        n_texts: Texts in the file, those of training and of evaluations.
+        n_bytes: The file's length.
+        found: Whether an earlier run had computed all of it.
+        engine: What computes it; see `inference.engines`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    used: bool
+    reason: str
+    n_layers: int = 0
+    n_texts: int = 0
+    n_bytes: int = 0
+    found: bool = False
+    engine: str = ""
+
+
 class Resolved(BaseModel):
     """What "auto" and layers counted from the top stood for: decided once, recorded in the run, and passed on.
 
@@ -65,6 +89,7 @@ class Resolved(BaseModel):
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
         evaluations: When it evaluates and on what; None until the news is read. Runs made before this was decided evaluate
             as often as their settings say, on all validation texts.
+        replay: Whether frozen layers are computed once; None until the news is read, and in runs made before that was possible.
         n_processes: How many processes train it together, each on a batch of its own in every step.
         notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
@@ -82,6 +107,7 @@ class Resolved(BaseModel):
     precision: str
     layer_ranks: LayerRanks
     evaluations: Evaluations | None = None
+    replay: Replay | None = None
     n_processes: int = 1
     notes: tuple[str, ...] = Field(default=(), exclude=True)
 

@@ -13,7 +13,9 @@ from agnews_core.runs.resolved import Resolved
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
-Phase = Literal["preparing data", "loading the backbone", "training", "evaluating", "saving", "done"]
+Phase = Literal[
+    "preparing data", "loading the backbone", "computing frozen layers", "training", "evaluating", "saving", "done"
+]
 
 
 def _check_time(stamp: str) -> str:
@@ -26,6 +28,16 @@ Stamp = Annotated[str, AfterValidator(_check_time)]
 """A time in ISO 8601 with its zone, or "" for "not yet"."""
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PhaseProgress(BaseModel):
+    """How far a phase is whose work is counted in texts; the seconds that are left are None until that can be told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n_done: Count
+    n_total: Count
+    eta_seconds: Seconds | None = None
 
 
 class RunResult(BaseModel):
@@ -46,6 +58,7 @@ class RunStatus(BaseModel):
 
     Attributes:
         schema_version: 2; what the first version wrote, without a number, is read by `parse_status`.
+        phase_progress: How far the phase is, where it is one that says so ("computing frozen layers").
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         queue: Which queue it was last put into; each program has its own.
@@ -60,6 +73,7 @@ class RunStatus(BaseModel):
     schema_version: Literal[2] = 2
     state: State = "queued"
     phase: Phase = "preparing data"
+    phase_progress: PhaseProgress | None = None
     owner: str = ""
     reason: str = ""
     step: Count = 0

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agnews_core.models.plan import Plan
-from agnews_core.runs.resolved import Evaluations
+from agnews_core.runs.resolved import Evaluations, Replay
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Assessment:
 
     plan: Plan
     evaluations: Evaluations
+    replay: Replay
     estimate: Estimate
     inputs: Inputs
 

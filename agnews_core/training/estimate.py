@@ -26,13 +26,11 @@ from agnews_core.models.plan import Plan
 from agnews_core.news.sources import NewsFolder, look_for_news
 from agnews_core.news.splits import VALIDATION_SHARE, load_news
 from agnews_core.news.tables import stamp_news
+from agnews_core.news.tokens import MEAN_TOKENS
 from agnews_core.runs import Resolved
-from agnews_core.runs.resolved import Evaluations
 from agnews_core.training.assessment import Assessment, Estimate, Inputs
-from agnews_core.training.evaluations import plan_evaluations
-from agnews_core.training.resolve import resolve
+from agnews_core.training.resolve import Passes, resolve, resolve_passes
 
-MEAN_TOKENS = 55  # AG News: median 50; batches of like length need little padding
 HUB_TRAIN_TEXTS = 120_000
 PROBE_AGAIN_SECONDS = 300.0
 PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
@@ -72,29 +70,25 @@ def assess(config: TrainConfig) -> Assessment:
     counts = _count_texts(config, missing)
     news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
     inputs = Inputs(*counts, (*resolved.notes, *news), " ".join(dict.fromkeys(map(str, missing))))
-    evaluations = plan_evaluations(
-        config,
-        n_train=inputs.n_train,
-        n_validation=inputs.n_validation,
-        n_computed=built.n_layers,
-        n_trained=built.n_trained_layers,
-    )
-    return Assessment(built, evaluations, compute_estimate(config, built, inputs, resolved, evaluations), inputs)
+    passes = resolve_passes(config, resolved, built, n_train=inputs.n_train, n_validation=inputs.n_validation)
+    estimate = compute_estimate(config, built, inputs, resolved, passes)
+    return Assessment(built, passes.evaluations, passes.replay, estimate, inputs)
 
 
-def compute_estimate(
-    config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved, evaluations: Evaluations
-) -> Estimate:
+def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved, passes: Passes) -> Estimate:
     """Estimate a planned run from the probe of its backbone's layer."""
+    evaluations, replay = passes.evaluations, passes.replay
     layer = probe_layer(config.backbone, resolved.device, resolved.precision)
     batch, n_steps = config.step_texts, config.count_steps(inputs.n_train)
-    n_evaluated = inputs.n_validation  # of the best model at the end
-    n_evaluated += evaluations.n_texts * math.ceil(n_steps / evaluations.every_steps)
+    n_evaluated = evaluations.n_texts * math.ceil(n_steps / evaluations.every_steps)
     n_trained_layers = built.n_trained_layers
+    n_computed_layers = n_trained_layers if replay.used else built.n_layers
     tokens = min(MEAN_TOKENS, config.max_length)
     seconds = tokens * (
-        n_steps * batch * (built.n_layers * layer.forward_seconds + n_trained_layers * layer.backward_seconds)
-        + n_evaluated * built.n_layers * layer.forward_seconds
+        n_steps * batch * (n_computed_layers * layer.forward_seconds + n_trained_layers * layer.backward_seconds)
+        + n_evaluated * n_computed_layers * layer.forward_seconds
+        + replay.n_texts * replay.n_layers * layer.forward_seconds
+        + inputs.n_validation * built.n_layers * layer.forward_seconds  # the best model at the end, whole
     )
     memory = _compute_bytes(config, built, n_trained_layers * layer.kept_bytes)
     return Estimate(

@@ -1,11 +1,13 @@
 """What a run trains with: news, backbone, tokenizer and model, loaded and told to the run's directory."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from transformers import DataCollatorWithPadding
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
@@ -18,9 +20,9 @@ from agnews_core.news.tokens import tokenize
 from agnews_core.runs import Resolved, Run
 from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import SPARE_BYTES
-from agnews_core.training.evaluations import describe, plan_evaluations
+from agnews_core.training.evaluations import describe
 from agnews_core.training.records import enter, note
-from agnews_core.training.resolve import check_ready, resolve
+from agnews_core.training.resolve import check_ready, resolve, resolve_passes
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,20 @@ class Parts:
     """What a run trains with, once everything is loaded.
 
     `config` leaves nothing open: what it left open is decided in `resolved`. `validation` has all validation texts,
-    `validation_tokens` those that are evaluated while it trains, sorted by length.
+    `validation_tokens` those that are evaluated while it trains, sorted by length. The tokens are token ids, or what frozen
+    layers make of them; `collate` makes a batch of their rows.
     """
 
     config: TrainConfig
     resolved: Resolved
     counts: DataCounts
-    train_tokens: Dataset
+    train_tokens: Any
     validation: Dataset
-    validation_tokens: Dataset
+    validation_tokens: Any
     backbone: Backbone
     tokenizer: Any
     model: Any
+    collate: Callable[[list[Any]], Any]
 
 
 def load_parts(run: Run) -> Parts:
@@ -57,12 +61,8 @@ def load_parts(run: Run) -> Parts:
     note(run, news.counts.describe())
     enter(run, "loading the backbone")
     backbone = load_backbone(config.backbone)
-    found = {
-        "data_digest": news.digest,
-        "backbone_fingerprint": compute_fingerprint(backbone),
-        "evaluations": _decide_evaluations(run, resolved.count_as_one(config), built, news.counts),
-    }
-    resolved = resolved.model_copy(update=found)
+    found = {"data_digest": news.digest, "backbone_fingerprint": compute_fingerprint(backbone)}
+    resolved = _decide_passes(run, config, resolved.model_copy(update=found), built, news.counts)
     _check_same(run, resolved, news.counts)
     model = build_model(config, backbone)
     run.update_status(resolved=resolved, plan=built, data=news.counts)
@@ -82,23 +82,20 @@ def load_parts(run: Run) -> Parts:
         backbone=backbone,
         tokenizer=tokenizer,
         model=model,
+        collate=DataCollatorWithPadding(tokenizer),
     )
 
 
-def _decide_evaluations(run: Run, config: TrainConfig, built: Plan, counts: DataCounts) -> Evaluations | None:
-    """Decide when to evaluate, and on what; a run that goes on keeps what it began with."""
-    before = run.read_status().resolved
-    if before is not None:
-        return before.evaluations
-    evaluations = plan_evaluations(
-        config,
-        n_train=counts.n_train,
-        n_validation=counts.n_validation,
-        n_computed=built.n_layers,
-        n_trained=built.n_trained_layers,
-    )
-    note(run, describe(evaluations, config, config.count_steps(counts.n_train)))
-    return evaluations
+def _decide_passes(run: Run, config: TrainConfig, resolved: Resolved, built: Plan, counts: DataCounts) -> Resolved:
+    """Decide about frozen layers and evaluations; a run that goes on keeps what it began with."""
+    if before := run.read_status().resolved:
+        return resolved.model_copy(update={"replay": before.replay, "evaluations": before.evaluations})
+    passes = resolve_passes(config, resolved, built, n_train=counts.n_train, n_validation=counts.n_validation)
+    if not passes.replay.used:
+        note(run, passes.replay.reason)
+    n_steps = resolved.count_as_one(config).count_steps(counts.n_train)
+    note(run, describe(passes.evaluations, config, n_steps))
+    return resolved.model_copy(update=vars(passes))
 
 
 def _sample(validation: Dataset, evaluations: Evaluations | None, seed: int) -> Dataset:

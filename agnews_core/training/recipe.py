@@ -25,6 +25,7 @@ from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard
 from agnews_core.training.parts import load_parts
 from agnews_core.training.peers import check_same_processes, ending_with_the_others
 from agnews_core.training.records import begin, end, enter, explain, log_to, note, refuse
+from agnews_core.training.replay import replay_frozen_layers
 from agnews_core.training.trainer import build_trainer
 
 
@@ -85,7 +86,7 @@ def _train(run: Run, *, resume: bool) -> RunStatus:
 def _train_model(run: Run, *, resume: bool) -> Trained | None:
     """Train, and save the best model beside the one that may be kept from an earlier stop; only the first process returns it."""
     checkpoint = share(lambda: _find_start(run)) if resume else None
-    parts = load_in_turn(lambda: load_parts(run))
+    parts = load_in_turn(lambda: replay_frozen_layers(run, load_parts(run)))
     if resume:
         share(lambda: _go_back(run, find_step(checkpoint)))
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)

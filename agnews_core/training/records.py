@@ -17,7 +17,8 @@ from agnews_core.runs.metrics import Reading, read_on
 
 logger = logging.getLogger(__name__)
 
-BEFORE_TRAINING: tuple[Phase, ...] = ("preparing data", "loading the backbone")  # nothing of a run has changed by then
+# Nothing of a run has changed by then.
+BEFORE_TRAINING: tuple[Phase, ...] = ("preparing data", "loading the backbone", "computing frozen layers")
 
 
 def begin(run: Run, *, resume: bool) -> None:
@@ -61,7 +62,7 @@ def enter(run: Run, phase: Phase) -> None:
     if run.read_stop() and phase in (*BEFORE_TRAINING, "training"):
         raise StoppedEarlyError("Stopped before training began.")
     logger.info("%s", phase)
-    run.update_status(phase=phase)
+    run.update_status(phase=phase, phase_progress=None)
 
 
 def note(run: Run, text: str) -> None:

@@ -4,6 +4,7 @@ The plan that people look at and the training itself ask here and nowhere else; 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from agnews_core.config import TrainConfig
@@ -11,10 +12,13 @@ from agnews_core.devices import check_optimizer, choose_device, choose_precision
 from agnews_core.errors import AgNewsError
 from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
 from agnews_core.models.lora import plan
-from agnews_core.models.plan import resolve_layer_ranks
+from agnews_core.models.plan import Plan, resolve_layer_ranks
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.processes import count_processes
-from agnews_core.runs import Resolved
+from agnews_core.runs import Replay, Resolved
+from agnews_core.runs.resolved import Evaluations
+from agnews_core.training.evaluations import plan_evaluations
+from agnews_core.training.replay_choice import choose_replay
 
 Found = TypeVar("Found")
 
@@ -83,6 +87,28 @@ def check_ready(config: TrainConfig) -> None:
     plan(resolve(config, missing=missing).apply_to(config))
     if missing:
         raise missing[0]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What texts go through: frozen layers once or in each pass; evaluations."""
+
+    replay: Replay
+    evaluations: Evaluations
+
+
+def resolve_passes(config: TrainConfig, resolved: Resolved, built: Plan, *, n_train: int, n_validation: int) -> Passes:
+    """Decide what depends on how many texts there are: whether frozen layers are computed once, when to evaluate, on what."""
+    config = resolved.count_as_one(config)
+    replay = choose_replay(config, resolved, n_train=n_train, n_validation=n_validation)
+    evaluations = plan_evaluations(
+        config,
+        n_train=n_train,
+        n_validation=n_validation,
+        n_computed=built.n_trained_layers if replay.used else built.n_layers,
+        n_trained=built.n_trained_layers,
+    )
+    return Passes(replay, evaluations)
 
 
 def _find(find: Callable[[str], Found], name: str, missing: list[AgNewsError] | None) -> Found | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics
@@ -79,7 +79,7 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         args=_build_arguments(run, config, parts.resolved),
         train_dataset=parts.train_tokens,
         eval_dataset=parts.validation_tokens,
-        data_collator=DataCollatorWithPadding(parts.tokenizer),
+        data_collator=parts.collate,
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
         callbacks=callbacks + (build_loggers(config, run, resumed_at=resumed_at) if is_first() else []),

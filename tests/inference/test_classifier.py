@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agnews_core.evaluation.calibration import apply_temperature
+from agnews_core.inference import batches as batching
 from agnews_core.inference import classifier as inference
 from agnews_core.inference.catalogue import BUNDLED_DIR
 from agnews_core.inference.classifier import Classifier
@@ -30,7 +31,7 @@ def test_predictions_keep_the_order_and_do_not_depend_on_their_neighbours(classi
 
 def test_every_row_has_its_turn_once_in_batches_of_like_length(classifier, monkeypatch):
     monkeypatch.setattr(inference, "CHUNK_TEXTS", 8)
-    monkeypatch.setattr(inference, "BATCH_TOKENS", 64)
+    monkeypatch.setattr(batching, "BATCH_TOKENS", 64)
     texts = [f"text {'word ' * (number % 5)}{number}" for number in range(19)]
     batches = list(classifier.iterate(texts))
     assert sorted(row for rows, _ in batches for row in rows) == list(range(19))
@@ -50,7 +51,7 @@ def test_probabilities_are_the_logits_through_the_temperature(classifier):
 
 
 def test_progress_is_told_after_each_batch(classifier, monkeypatch):
-    monkeypatch.setattr(inference, "BATCH_TOKENS", 64)
+    monkeypatch.setattr(batching, "BATCH_TOKENS", 64)
     told = []
     classifier.compute_logits(TEXTS, lambda done, total: told.append((done, total)))
     assert told == sorted(told)

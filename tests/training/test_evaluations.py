@@ -70,7 +70,9 @@ def test_a_share_of_one_is_no_limit_and_nothing_is_said_of_it():
 def sampled(tiny_settings, tmp_path, monkeypatch) -> Run:
     """A run that may spend a twentieth on evaluations, of which three are asked for: each is on 8 of 16 validation texts."""
     monkeypatch.setattr(evaluations, "FEWEST_TEXTS", 8)
-    return create_run(tmp_path, build_config({**tiny_settings, "max_eval_seconds_share": 0.05}), name="sampled")
+    return create_run(
+        tmp_path, build_config({**tiny_settings, "max_eval_seconds_share": 0.05, "replay": "off"}), name="sampled"
+    )
 
 
 def test_a_sample_is_stratified_the_same_for_the_whole_run_and_said(sampled):
@@ -102,7 +104,9 @@ def test_a_run_that_goes_on_keeps_what_was_decided_whatever_would_be_decided_now
 
 
 def test_checkpoints_come_as_often_though_evaluations_do_not(tiny_settings, tmp_path, monkeypatch):
-    run = create_run(tmp_path, build_config({**tiny_settings, "eval_steps": 0.1, "early_stopping_patience": 0}))
+    run = create_run(
+        tmp_path, build_config({**tiny_settings, "eval_steps": 0.1, "early_stopping_patience": 0, "replay": "off"})
+    )
     saved = []
     monkeypatch.setattr(
         "transformers.Trainer._save_checkpoint", lambda trainer, *given: saved.append(trainer.state.global_step)

@@ -20,8 +20,10 @@ def test_a_plan_says_of_a_run_what_the_run_then_records(trained_run):
     assert recorded.data_digest
     planned = resolve(trained_run.read_config(), missing=[])
     assert set(planned.notes) <= set(status.notes)
-    assert assess(trained_run.read_config()).evaluations == recorded.evaluations
-    known_once_loaded = {"backbone_fingerprint": "", "data_digest": "", "evaluations": None}
+    assessment = assess(trained_run.read_config())
+    assert assessment.evaluations == recorded.evaluations
+    assert (assessment.replay.used, assessment.replay.reason) == (recorded.replay.used, recorded.replay.reason)
+    known_once_loaded = {"backbone_fingerprint": "", "data_digest": "", "evaluations": None, "replay": None}
     assert planned.model_copy(update={"notes": ()}) == recorded.model_copy(update=known_once_loaded)
 
 

@@ -1,0 +1,58 @@
+"""Whether a training computes its frozen layers once.
+
+Decided by counting, from the settings, the news and the limit alone: a run and its plan decide alike, and so does a second run,
+whatever is kept from the first.
+"""
+
+from agnews_core.config import TrainConfig
+from agnews_core.models.backbones import load_backbone_config
+from agnews_core.news.tokens import MEAN_TOKENS
+from agnews_core.runs import Replay, Resolved
+from agnews_core.training.replay_folder import LIMIT_VARIABLE, read_limit
+
+LEAST_PASSES = 1.5  # over the training texts: one pays for computing, half a pass for validation texts and the disk
+
+
+def choose_replay(config: TrainConfig, resolved: Resolved, *, n_train: int, n_validation: int) -> Replay:
+    """Decide whether a training computes its frozen layers once, and say how much it would keep.
+
+    Args:
+        config: The settings, with nothing left open.
+        resolved: What was decided about them.
+        n_train: Texts to train on.
+        n_validation: Texts to evaluate on, at most.
+
+    Raises:
+        ConfigError: AGNEWS_REPLAY_GB holds no number.
+        CheckpointError: The base model's configuration cannot be had.
+    """
+    n_layers, n_texts = min(resolved.layer_ranks), n_train + n_validation
+    token_bytes = load_backbone_config(config.backbone).hidden_size * (4 if resolved.precision == "fp32" else 2)
+    n_bytes = n_texts * min(MEAN_TOKENS, config.max_length) * token_bytes
+    refusal = _find_refusal(config, n_layers=n_layers, n_train=n_train, n_bytes=n_bytes)
+    if refusal:
+        return Replay(used=False, reason=refusal, n_layers=n_layers)
+    layers = "The lowest layer is" if n_layers == 1 else f"The lowest {n_layers} layers are"
+    reason = f"{layers} frozen and computed once for each text, with no dropout there (`replay` off computes them in each pass)."
+    return Replay(used=True, reason=reason, n_layers=n_layers, n_texts=n_texts, n_bytes=n_bytes)
+
+
+def _find_refusal(config: TrainConfig, *, n_layers: int, n_train: int, n_bytes: int) -> str:
+    """Return why frozen layers are computed in each pass, or ""."""
+    if config.replay == "off":
+        return "Frozen layers are computed in each pass (`replay` off, as set)."
+    if n_layers == 0:
+        return "No layer lies below the lowest trained one, so that nothing can be computed once."
+    n_passes = config.count_steps(n_train) * config.step_texts / n_train
+    if config.replay == "auto" and n_passes < LEAST_PASSES:
+        return (
+            f"Frozen layers are computed in each pass: the training texts are gone through {n_passes:.1f} times, too few times "
+            "for computing these layers once to pay."
+        )
+    limit = read_limit()
+    if n_bytes > limit:
+        return (
+            f"Frozen layers are computed in each pass: what they give would take about {n_bytes / 1e9:.2g} GB, and "
+            f"{limit / 1e9:.2g} GB may be kept ({LIMIT_VARIABLE})."
+        )
+    return ""
