@@ -9,8 +9,10 @@ from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.errors import ConfigError
 
+MAX_LETTERS = 100  # of a text that is shown again
 
-@click.command()
+
+@click.command(short_help="Classify texts that are typed or piped in.")
 @click.argument("texts", nargs=-1, metavar="TEXT...")
 @MODEL_OPTIONS
 @JSON_OPTION
@@ -25,10 +27,20 @@ def classify(texts: tuple[str, ...], model: ModelOptions, as_json: bool) -> None
         print_json([prediction.to_json() for prediction in predictions], out)
         return
     for prediction in predictions:
-        click.echo(f"{prediction.label_name:9} {max(prediction.probabilities):6.1%}  {prediction.text}")
+        click.echo(f"{prediction.label_name:9} {max(prediction.probabilities):6.1%}  {_shorten(prediction.text)}")
     n_cut = sum(prediction.cut_at is not None for prediction in predictions)
     if n_cut:
         click.echo(f"Only the beginning was read of {n_cut} of {len(predictions)} texts.", err=True)
+
+
+def _shorten(text: str) -> str:
+    r"""Return as much of a text as a line of a terminal takes.
+
+    >>> _shorten("Rates\nfall"), len(_shorten("Rates fall " * 99))
+    ('Rates fall', 100)
+    """
+    words = " ".join(text.split())
+    return words if len(words) <= MAX_LETTERS else f"{words[: MAX_LETTERS - 1]}…"
 
 
 def _read_lines() -> tuple[str, ...]:

@@ -34,7 +34,7 @@ class _Texts:
         return self.data is None and self.max_eval_samples is None
 
 
-@click.command()
+@click.command(short_help="Measure a model and save its report.")
 @MODEL_OPTIONS
 @collect(_Texts, "texts")
 @click.option(
@@ -108,7 +108,7 @@ def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baselin
 
 def _print_report(report: EvaluationReport, baseline: Baseline | None, where: Path) -> None:
     click.echo(f"{report.n:,} {report.split} texts from {report.data_source}")
-    click.echo(f"accuracy {report.accuracy:.4f}. {describe_accuracy(report)}")
+    click.echo(f"Accuracy {report.accuracy:.1%}. {describe_accuracy(report)}")
     for scores in report.per_class:
         click.echo(
             f"  {scores.label_name:9} precision {scores.precision:.3f}  recall {scores.recall:.3f}  f1 {scores.f1:.3f}"

@@ -50,9 +50,9 @@ def runs(
         print_json({"runs_dir": str(folder), "runs": rows}, sys.stdout)
         return
     for row in rows:
-        accuracy = "      " if row["eval_accuracy"] is None else f"{row['eval_accuracy']:.4f}"
+        accuracy = "" if row["eval_accuracy"] is None else f"{row['eval_accuracy']:.1%}"
         steps = f"{row['step']}/{row['max_steps']}"
-        click.echo(f"{row['name']:24} {row['state']:12} {accuracy}  {steps:>12}  {row['backbone']}  {row['reason']}")
+        click.echo(f"{row['name']:24} {row['state']:12} {accuracy:>6}  {steps:>12}  {row['backbone']}  {row['reason']}")
     if not rows:
         click.echo(f"There are no runs in {folder}.")
 

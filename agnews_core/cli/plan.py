@@ -12,7 +12,7 @@ from agnews_core.settings_files import write_settings
 from agnews_core.training.assessment import Assessment
 
 
-@click.command(cls=SettingsCommand)
+@click.command(cls=SettingsCommand, short_help="Show what settings would train and what that takes.")
 @CONFIG_OPTIONS
 @click.option("--save", type=click.Path(path_type=Path), help="Also write the settings to this YAML or JSON file.")
 @JSON_OPTION

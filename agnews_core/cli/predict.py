@@ -22,7 +22,7 @@ class _Csv:
     probabilities: bool
 
 
-@click.command()
+@click.command(short_help="Classify the texts of a file and write a CSV of ID,Label.")
 @click.argument("file", type=click.Path(path_type=Path))
 @MODEL_OPTIONS
 @collect(Choice, "choice")

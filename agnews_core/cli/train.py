@@ -85,7 +85,7 @@ def train(
 
 def _print_facts(facts: dict[str, Any]) -> None:
     texts = f"{count_of(facts['n_evaluated'], facts['n_validation'])} validation texts"
-    accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.4f} on {texts}"
+    accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.1%} on {texts}"
     click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}.")
     click.echo(f"News: {facts['data_source']}. Base model: {facts['backbone']}.")
 

@@ -52,7 +52,9 @@ class RunCallback(TrainerCallback):
         """Write an evaluation, and the losses before it."""
         self._record(state, {name: value for name, value in metrics.items() if name.startswith("eval_")})
         self.flush()
-        logger.info("step %d: validation accuracy %.4f", state.global_step, metrics.get("eval_accuracy", math.nan))
+        logger.info(
+            "step %d: validation accuracy %.1f%%", state.global_step, 100 * metrics.get("eval_accuracy", math.nan)
+        )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write progress, at the very end the loss too; stop and save when a stop is asked for."""
@@ -92,7 +94,8 @@ class StderrProgress(ProgressCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Show the newest loss and accuracy in the bar."""
         if self.training_bar is not None and logs:
-            shown = {name: f"{logs[name]:.3f}" for name in ("loss", "eval_accuracy") if name in logs}
+            looks = {"loss": "{:.3f}", "eval_accuracy": "{:.1%}"}
+            shown = {name: look.format(logs[name]) for name, look in looks.items() if name in logs}
             self.training_bar.set_postfix(shown, refresh=False)
 
 

@@ -3,11 +3,11 @@
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from agnews_core.errors import DataError
-from agnews_core.uploads.pickles import Pairs
+from agnews_core.uploads.pickles import Pairs, Rows
 
 _SPLIT: Final = frozenset(["columns", "index", "data"])  # pandas' to_json(orient="split")
 _TABLE: Final = frozenset(["schema", "data"])  # and orient="table"
@@ -33,27 +33,25 @@ def find_record(data: bytes, suffix: str) -> Any:
         return [json.loads(line) for line in lines] if all(map(_is_text_line, lines)) else None
     first_line = start[: start.find(b"\n") + 1]
     if _is_valid(first_line) and _NOT_BLANK.search(start, len(first_line)):
-        return _parse_lines(data)
+        return Rows(lambda: _parse_lines(data))
     try:
         return _unfold(_parse(start))
     except (ValueError, RecursionError):
-        return _parse_lines(data) if suffix in _SUFFIXES else None
+        return Rows(lambda: _parse_lines(data)) if suffix in _SUFFIXES else None
 
 
 def _parse(text: bytes) -> Any:
     return json.loads(text.decode(), object_pairs_hook=_make_pairs)
 
 
-def _parse_lines(data: bytes) -> list[Any]:
-    records = []
+def _parse_lines(data: bytes) -> Iterator[Any]:
     for number, line in enumerate(io.BytesIO(data), start=1):
         if not line.strip():
             continue
         try:
-            records.append(_parse(line))
+            yield _parse(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"Line {number:,} of this JSON file is not valid JSON; save it again.") from error
-    return records
 
 
 def _make_pairs(pairs: Iterable[tuple[object, object]]) -> Pairs:

@@ -69,6 +69,17 @@ def test_that_a_text_was_not_read_to_its_end_is_said(capsys, trained_run):
     assert "Only the beginning was read of 1 of 2 texts." in err
 
 
+def test_a_long_text_is_shortened_for_a_person_and_whole_for_a_program(capsys, trained_run):
+    where, long = ["--adapter", trained_run.adapter_dir], "Shares fell\non Monday. " * 60
+    _, out, _ = run_command(capsys, "classify", long, *where)
+    (line,) = out.splitlines()
+    assert line.split("%  ")[1].startswith("Shares fell on Monday. Shares")
+    assert line.endswith("…")
+    assert len(line.split("%  ")[1]) == 100
+    _, out, _ = run_command(capsys, "classify", long, *where, "--json")
+    assert json.loads(out)[0]["text"] == long
+
+
 def test_interrupting_a_command_other_than_train_exits_130(trained_run):
     command = [sys.executable, "-m", "agnews_core", "classify", "--adapter", str(trained_run.adapter_dir)]
     keyboard, terminal = os.openpty()

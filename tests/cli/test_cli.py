@@ -19,10 +19,12 @@ def test_settings_stand_under_the_headings_of_their_groups(capsys):
     assert "--learning-rate " in sections["Training"]
 
 
-def test_a_command_alone_shows_what_there_is(capsys):
+def test_a_command_alone_shows_what_there_is_in_whole_sentences(capsys):
     status, out, _ = run_command(capsys)
     assert status == 2
-    assert "Fine-tune a model" in out
+    commands = out.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in commands] == ["classify", "evaluate", "plan", "predict", "runs", "train"]
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
 @pytest.mark.parametrize(

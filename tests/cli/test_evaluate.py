@@ -32,6 +32,8 @@ def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
     status, out, _ = run_command(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)
     assert status == 0
     assert out.startswith("20 test texts from folder ")
+    report = json.loads((tmp_path / "test.json").read_text())
+    assert f"\nAccuracy {report['accuracy']:.1%}. With 20 texts, " in out  # as the page has it
 
 
 def test_an_evaluation_with_a_baseline_is_kept_with_its_run_and_exported(capsys, trained_run, tmp_path):

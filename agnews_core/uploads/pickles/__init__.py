@@ -10,7 +10,7 @@ long that may take: `uploads` reads in a process of its own for that.
 """
 
 from agnews_core.uploads.pickles.machine import Followed, follow
-from agnews_core.uploads.pickles.records import Pairs
+from agnews_core.uploads.pickles.records import Pairs, Rows
 from agnews_core.uploads.pickles.texts import choose_from_record, read_pickle
 
-__all__ = ["Followed", "Pairs", "choose_from_record", "follow", "read_pickle"]
+__all__ = ["Followed", "Pairs", "Rows", "choose_from_record", "follow", "read_pickle"]

@@ -1,5 +1,7 @@
 """The inert records that stand for what a pickle would have made. They hold values and can do nothing."""
 
+from collections.abc import Callable, Iterator
+
 
 class Name:
     """A class or function that the pickle names, as a note and no more."""
@@ -37,3 +39,19 @@ class Made:
         self.state: object = None
         self.items: list[object] = []
         self.pairs = Pairs()
+
+
+class Rows:
+    """Rows that are made anew each time that somebody goes through them, where all of them at once would take much room."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Iterator[object]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[object]:
+        return self._make()
+
+    def map(self, function: Callable[[object], object]) -> "Rows":
+        """Return the rows with a function applied to each."""
+        return Rows(lambda: map(function, self._make()))

@@ -3,9 +3,10 @@
 What a single library's records look like is left to the modules of their names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from agnews_core.errors import DataError, quote
 from agnews_core.uploads.columns import Budget, Choice, Column, Texts, choose_texts, read_column
@@ -17,7 +18,7 @@ from agnews_core.uploads.pickles.datasets import read_column as read_dataset_col
 from agnews_core.uploads.pickles.frames import read_frame
 from agnews_core.uploads.pickles.machine import WAY_OUT, Followed
 from agnews_core.uploads.pickles.opcodes import damaged
-from agnews_core.uploads.pickles.records import Made, Pairs
+from agnews_core.uploads.pickles.records import Made, Pairs, Rows
 from agnews_core.uploads.pickles.series import is_series, read_series
 from agnews_core.uploads.pickles.values import as_row, as_state, is_made
 
@@ -41,7 +42,8 @@ def read_pickle(followed: Followed, choice: Choice, budget: Budget) -> Texts:
     if followed.error:
         raise followed.error
     try:
-        return choose_from_record(followed.record, choice, budget)
+        found = choose_from_record(followed.record, choice, budget)
+        return replace(found, texts=list(found.texts))
     except (OverflowError, RecursionError) as error:  # numbers beyond 64 bits where positions belong
         raise damaged("a number in it is out of bounds") from error
 
@@ -51,13 +53,12 @@ def choose_from_record(record: object, choice: Choice, budget: Budget) -> Texts:
     record = _choose_split(record, choice)
     single = _read_single(record, budget)
     if single is None:
-        found = choose_texts(_read_columns(record, choice.column, budget), choice, budget)
-        return replace(found, texts=list(found.texts))
+        return choose_texts(_read_columns(record, choice.column, budget), choice, budget)
     if choice.column is not None and choice.column != single.name:
         raise DataError(
             f"This file holds one list of texts and no column {quote(choice.column)}; leave the column out."
         )
-    return Texts(list(read_column(single, missing=choice.missing, budget=budget)), single.name or None)
+    return Texts(read_column(single, missing=choice.missing, budget=budget), single.name or None)
 
 
 def _choose_split(record: object, choice: Choice) -> object:
@@ -88,7 +89,7 @@ def _read_single(record: object, budget: Budget) -> Column | None:
     if is_series(record):
         return None if _is_grid(record) else read_series(record)
     rows = _rows_of(record)
-    if rows is None or any(_is_row_of_columns(row) for row in rows[:1]):
+    if rows is None or any(_is_row_of_columns(row) for row in islice(rows, 1)):
         return None
     return Column("", "objects", lambda: map(as_row, rows))
 
@@ -140,9 +141,11 @@ def _read_member(name: str, value: object, budget: Budget) -> Column:
     return Column(name, single.holds, single.rows)
 
 
-def _read_records(rows: Sequence[object]) -> list[Column]:
+def _read_records(rows: Sequence[object] | Rows) -> list[Column]:
     """Describe a list of dicts, or of lists of one length, as columns."""
-    records = [_pairs_by_name(row) for row in rows]
+    records: Iterable[Any] = (
+        [_pairs_by_name(row) for row in rows] if isinstance(rows, Sequence) else rows.map(_pairs_by_name)
+    )
     names = dict.fromkeys(name for record in records for name in record)
 
     def make(name: str) -> Column:
@@ -175,9 +178,9 @@ def _pairs_of(record: object) -> list[tuple[object, object]] | None:
     return record.pairs.pairs if is_made(record, *_DICTS, "datasets.DatasetDict") else None
 
 
-def _rows_of(record: object) -> Sequence[object] | None:
+def _rows_of(record: object) -> Sequence[object] | Rows | None:
     """Return the rows of anything that is a list, or a dict from row numbers to rows, in file order."""
-    if isinstance(record, list | tuple):
+    if isinstance(record, list | tuple | Rows):
         return record
     pairs = _pairs_of(record)
     if pairs and all(isinstance(key, int) for key, _ in pairs):
