@@ -88,6 +88,7 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Best accuracy", NOT_KNOWN if best is None else f"{best:.1%}"),
         ("Validation texts", snapshot.evaluations.counts if snapshot.evaluations else NOT_KNOWN),
         ("Computes on", _format_device(status)),
+        ("Evaluated with", status.result.engine if status.result and status.result.engine else NOT_KNOWN),
         ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]
     if newest.gpu_memory_mib is not None:
