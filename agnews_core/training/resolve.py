@@ -54,7 +54,7 @@ def resolve(
         device=device,
         precision=precision.name,
         layer_ranks=resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone.reference)),
-<<<<<<< HEAD
+        engine=choose_engine(),
         n_processes=n_processes,
         notes=tuple(
             filter(
@@ -68,10 +68,6 @@ def resolve(
                 ),
             )
         ),
-=======
-        engine=choose_engine(),
-        notes=tuple(filter(None, (backbone.reason, news.reason, precision.reason, describe_spare_gpus(device)))),
->>>>>>> 00aeb27 (The engine that computed stands in the report, the run, on the page and on the command line, and so does why it is another than it should be)
     )
 
 
