@@ -163,8 +163,8 @@ class TrainConfig(BaseModel):
     max_eval_seconds_share: float = _field(
         0.1,
         "Watching",
-        "At most this share of the training time goes into evaluations: there are fewer of them, then on a sample of the "
-        "validation texts. 1 is no limit. The end is always evaluated in full.",
+        "Share of the training time that evaluations may take; beyond it there are fewer, then on a sample of the validation "
+        "texts. 1 is no limit.",
         gt=0,
         le=1,
     )

@@ -91,6 +91,17 @@ def _count(backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modul
     )
 
 
+def build_probe(backbone: str) -> Any:
+    """Build one layer of a backbone with the default LoRA and random weights, to measure what a layer takes.
+
+    Raises:
+        CheckpointError: The backbone's configuration cannot be had.
+    """
+    backbone_config, settings = load_backbone_config(backbone), TrainConfig(layer_ranks={0: 32})
+    backbone_config.num_hidden_layers, backbone_config.vocab_size, backbone_config.pad_token_id = 1, 8, 0
+    return _add_lora(_build_bare(backbone_config, backbone), settings, dropout=settings.lora_dropout)
+
+
 def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
     """Refuse texts longer than the backbone has positions for.
 

@@ -16,6 +16,15 @@ def count_of(n: int, n_available: int) -> str:
     return f"{n:,}" if n == n_available else f"{n:,} of {n_available:,}"
 
 
+def format_bytes(n_bytes: float) -> str:
+    """Format a size.
+
+    >>> format_bytes(4e4), format_bytes(40e6), format_bytes(1.23e9)
+    ('1 MB', '40 MB', '1.2 GB')
+    """
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(n_bytes / 1e6, 1):,.0f} MB"
+
+
 class Evaluations(BaseModel):
     """When a training evaluates, and on what.
 
@@ -87,7 +96,6 @@ class Resolved(BaseModel):
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
-        engine: What is to compute all that is not trained; what did in the end stands beside the figures. "" in older runs.
         evaluations: When it evaluates and on what; None until the news is read. Runs made before this was decided evaluate
             as often as their settings say, on all validation texts.
         replay: Whether frozen layers are computed once; None until the news is read, and in runs made before that was possible.
@@ -107,7 +115,6 @@ class Resolved(BaseModel):
     device: str
     precision: str
     layer_ranks: LayerRanks
-    engine: str = ""
     evaluations: Evaluations | None = None
     replay: Replay | None = None
     n_processes: int = 1

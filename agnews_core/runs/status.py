@@ -41,10 +41,7 @@ class PhaseProgress(BaseModel):
 
 
 class RunResult(BaseModel):
-    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts.
-
-    `engine` evaluated it and fitted its temperature; "" in runs that ended before there was a choice.
-    """
+    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +51,6 @@ class RunResult(BaseModel):
     train_runtime_seconds: float
     train_samples_per_second: float
     stopped_early: bool
-    engine: str = ""
 
 
 class RunStatus(BaseModel):

@@ -4,12 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agnews_core.models.plan import Plan
-from agnews_core.runs.resolved import Evaluations, Replay
+from agnews_core.runs.resolved import Evaluations, Replay, format_bytes
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Ranges: seconds of training, evaluations included, and bytes of memory of the training process."""
+    """Ranges: seconds of training, evaluations included, and bytes of memory of the training process.
+
+    Of frozen layers that are computed once: `fill_seconds` is what that takes, `saved_seconds` what it saves beyond that.
+    """
 
     seconds_low: float
     seconds_high: float
@@ -18,6 +21,8 @@ class Estimate:
     n_steps: int
     device: str
     precision: str
+    fill_seconds: float = 0.0
+    saved_seconds: float = 0.0
 
     @property
     def time(self) -> str:
@@ -26,14 +31,22 @@ class Estimate:
         >>> Estimate(250, 550, 0, 0, 1, "cpu", "fp32").time
         '4 to 9 min'
         """
-        low, high = self.seconds_low, self.seconds_high
-        seconds, unit = (1, "s") if high < 120 else (60, "min") if high < 7200 else (3600, "h")
-        return f"{_round(low / seconds)} to {_round(high / seconds)} {unit}"
+        seconds, unit = _choose_unit(self.seconds_high)
+        return f"{_round(self.seconds_low / seconds)} to {_round(self.seconds_high / seconds)} {unit}"
 
     @property
     def memory(self) -> str:
         """The range of memory."""
         return f"{self.bytes_low / 2**30:.1f} to {self.bytes_high / 2**30:.1f} GiB"
+
+
+def _choose_unit(seconds: float) -> tuple[int, str]:
+    return (1, "s") if seconds < 120 else (60, "min") if seconds < 7200 else (3600, "h")
+
+
+def _format_seconds(seconds: float) -> str:
+    in_unit, unit = _choose_unit(seconds)
+    return f"{_round(seconds / in_unit)} {unit}"
 
 
 def _round(number: float) -> str:
@@ -62,7 +75,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a config would train, when it would evaluate, the time and memory that would take, and what it would begin with."""
+    """What a config would train, the time and memory that would take, and what it would begin with."""
 
     plan: Plan
     evaluations: Evaluations
@@ -80,16 +93,27 @@ class Assessment:
             ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
             ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} to validate"),
             ("Steps", f"{estimate.n_steps:,}"),
+            ("Frozen layers", self._describe_replay()),
             ("Evaluations", self.evaluations.describe(estimate.n_steps)),
             ("Time here", f"{estimate.time} on the {device} ({estimate.precision})"),
             ("Memory", estimate.memory),
         ]
 
+    def _describe_replay(self) -> str:
+        replay, estimate = self.replay, self.estimate
+        if not replay.n_layers:
+            return "none below the lowest trained one"
+        if not replay.used:
+            return f"{replay.n_layers}, computed in each pass"
+        fill, saved = (_format_seconds(max(seconds, 0)) for seconds in (estimate.fill_seconds, estimate.saved_seconds))
+        return f"{replay.n_layers}, computed once: {fill}, {format_bytes(replay.n_bytes)}; saves {saved}"
+
     def as_json(self) -> dict[str, Any]:
         """Return all of it as one JSON object."""
         return {
             **self.plan.model_dump(mode="json"),
-            "evaluations": self.evaluations.model_dump(mode="json"),
             "estimate": asdict(self.estimate),
             **asdict(self.inputs),
+            "evaluations": self.evaluations.model_dump(mode="json"),
+            "replay": self.replay.model_dump(mode="json"),
         }

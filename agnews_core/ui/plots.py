@@ -37,7 +37,7 @@ def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figur
     figure = _build_figure(f"on {texts}", revision="|".join(runs))
     shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
     digits = ".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%"
-    figure.update_yaxes(tickformat=digits, autorangeoptions={"minallowed": 0, "maxallowed": 1.01})
+    figure.update_yaxes(tickformat=digits, autorangeoptions={"clipmin": 0, "clipmax": 1.01})
     for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
         _add_points(figure, metrics.eval_accuracy, name=f"accuracy{of_run}", colour=colour, dash="solid")
@@ -129,6 +129,11 @@ def _build_figure(y_title: str, *, revision: str) -> go.Figure:
                 "zeroline": False,
                 "gridcolor": "#d9dee7",
             },
-            "yaxis": {"title": {"text": y_title, "font": {"size": 13}}, "zeroline": False, "gridcolor": "#d9dee7"},
+            "yaxis": {
+                "title": {"text": y_title, "font": {"size": 13}},
+                "automargin": True,
+                "zeroline": False,
+                "gridcolor": "#d9dee7",
+            },
         }
     )

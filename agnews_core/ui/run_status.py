@@ -3,6 +3,7 @@
 import html
 
 from agnews_core.runs import ACTIVE, RunStatus
+from agnews_core.runs.resolved import count_of, format_bytes
 from agnews_core.runs.snapshot import Snapshot
 from agnews_core.ui.markup import build_bar
 
@@ -45,10 +46,18 @@ def _format_phase(snapshot: Snapshot, ahead: int) -> str:
         what = "its model is kept" if snapshot.stop == "keep" else "its model is discarded"
         return f'<span class="status-phase">stopping after this step; {what}</span>'
     if status.state == "running":
-        return f'<span class="status-phase">{status.phase}</span>'
+        return f'<span class="status-phase">{_describe_phase(status)}</span>'
     if status.state == "queued":
         return f'<span class="status-phase">{format_place(ahead)}</span>'
     return ""
+
+
+def _describe_phase(status: RunStatus) -> str:
+    done = status.phase_progress
+    if done is None:
+        return status.phase
+    left = "" if done.eta_seconds is None else f", {format_seconds(done.eta_seconds)} left"
+    return f"{status.phase}: {count_of(done.n_done, done.n_total)} texts{left}"
 
 
 def format_place(ahead: int) -> str:
@@ -73,6 +82,9 @@ def _format_reason(status: RunStatus) -> str:
 
 def _format_bar(snapshot: Snapshot) -> str:
     status = snapshot.status
+    if status.phase_progress and status.state == "running":
+        done = status.phase_progress
+        return build_bar(done.n_done / max(done.n_total, 1), label="Progress of this phase")
     share = 1.0 if status.state == "finished" else snapshot.progress.share
     return build_bar(share, label="Training progress", moving=status.state == "running" and not status.step)
 
@@ -87,8 +99,8 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
         ("Best accuracy", NOT_KNOWN if best is None else f"{best:.1%}"),
         ("Validation texts", snapshot.evaluations.counts if snapshot.evaluations else NOT_KNOWN),
+        ("Frozen layers", _format_replay(status)),
         ("Computes on", _format_device(status)),
-        ("Evaluated with", status.result.engine if status.result and status.result.engine else NOT_KNOWN),
         ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]
     if newest.gpu_memory_mib is not None:
@@ -102,6 +114,16 @@ def _format_device(status: RunStatus) -> str:
     if status.resolved is None:
         return NOT_KNOWN
     return f"{'GPU' if status.resolved.device == 'cuda' else 'CPU'}, {status.resolved.precision}"
+
+
+def _format_replay(status: RunStatus) -> str:
+    replay = status.resolved.replay if status.resolved else None
+    if replay is None or not replay.n_layers:
+        return NOT_KNOWN
+    if not replay.used:
+        return "computed in each pass"
+    how = "from an earlier run" if replay.found else "computed once"
+    return f"{how}, {format_bytes(replay.n_bytes)}"
 
 
 def _format_mib(mib: int) -> str:

@@ -47,6 +47,8 @@ TITLES = {
     "max_trainable_parameters": "Trainable parameters at most",
     "label_smoothing_factor": "Label smoothing",
     "early_stopping_patience": "Early stopping after",
+    "max_eval_seconds_share": "Evaluation time at most",
+    "replay": "Compute frozen layers once",
 }
 SUGGESTIONS = {
     "backbone": list(OPEN_BACKBONES),

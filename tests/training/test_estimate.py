@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import threading
 import time
@@ -7,12 +8,11 @@ import pytest
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
-from agnews_core.models.backbones import load_backbone_config
 from agnews_core.news.splits import load_news
 from agnews_core.runs import create_run
-from agnews_core.training import estimate
+from agnews_core.training import estimate, probe
 from agnews_core.training.assessment import Assessment
-from agnews_core.training.estimate import CPU_GROWTH_BYTES, LayerCost, assess, probe_layer
+from agnews_core.training.estimate import CPU_GROWTH_BYTES, START_SECONDS, assess
 from agnews_core.training.recipe import train
 from agnews_core.training.trainer import NewsTrainer
 
@@ -36,7 +36,7 @@ def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
 def test_ranges_have_a_width_and_grow_with_what_is_trained(settings):
     few, many = (look(settings, num_train_epochs=n).estimate for n in (1, 100))
     assert 0 < few.seconds_low < few.seconds_high
-    assert many.seconds_low > 20 * few.seconds_low
+    assert many.seconds_low - START_SECONDS[0] > 20 * (few.seconds_low - START_SECONDS[0])
     assert 0 < few.bytes_low < few.bytes_high < many.bytes_high
     assert look(settings, num_train_epochs=1000).estimate.bytes_high - few.bytes_high < CPU_GROWTH_BYTES
 
@@ -46,19 +46,22 @@ def test_an_evaluation_at_each_step_takes_longer_than_one_at_each_second(setting
     assert each.seconds_high > second.seconds_high
 
 
+def test_frozen_layers_that_are_computed_once_are_said_with_what_they_take_and_save(settings):
+    once, each = (look(settings, num_train_epochs=20, replay=replay) for replay in ("on", "off"))
+    assert once.replay.n_layers == 10
+    assert re.fullmatch(r"10, computed once: \S+ s, 1 MB; saves \S+ (s|min)", dict(once.facts)["Frozen layers"])
+    assert once.estimate.saved_seconds > once.estimate.fill_seconds > 0
+    assert once.estimate.seconds_low < each.estimate.seconds_low
+    assert (each.estimate.saved_seconds, dict(each.facts)["Frozen layers"]) == (0, "10, computed in each pass")
+    lowest = look(settings, layer_ranks="0:4")
+    assert dict(lowest.facts)["Frozen layers"] == "none below the lowest trained one"
+    assert json.loads(json.dumps(once.as_json()))["replay"]["used"]
+
+
 def test_training_more_layers_takes_longer(settings):
     top, all_layers = look(settings), look(settings, layer_ranks=",".join(f"{layer}:4" for layer in range(12)))
     assert all_layers.estimate.seconds_low > top.estimate.seconds_low
     assert all_layers.estimate.bytes_low > top.estimate.bytes_low
-
-
-def test_the_probe_finds_what_a_token_takes(tiny_backbone):
-    found = probe_layer(str(tiny_backbone), "cpu", "fp32")
-    assert found.forward_seconds > 0
-    assert found.backward_seconds > 0
-    # In fp32: query, key, value, what attention gives, two normed sums, GELU's two sides; and the embeddings' own of these.
-    config = load_backbone_config(str(tiny_backbone))
-    assert 4 * 5 * config.hidden_size < found.kept_bytes < 4 * (40 * config.hidden_size + 6 * config.intermediate_size)
 
 
 def test_news_that_cannot_be_had_is_said_and_counted_as_the_hubs(tmp_path):
@@ -126,49 +129,6 @@ def test_many_who_ask_at_once_read_the_news_once(settings, tiny_news, tmp_path, 
     assert len(reads) == 1
 
 
-@pytest.fixture
-def measured(monkeypatch) -> list[float]:
-    """The costs that are measured from now on, the last one first; whoever asks too often finds none left."""
-    costs: list[float] = []
-
-    def measure(*key):
-        seconds = costs.pop()
-        return LayerCost(seconds, seconds, 1.0)
-
-    monkeypatch.setattr(estimate, "_PROBED", {})
-    monkeypatch.setattr(estimate, "_measure_layer", measure)
-    return costs
-
-
-def test_many_who_ask_at_once_wait_for_one_measurement(measured):
-    measured.append(1.0)
-    found: list[LayerCost] = []
-    threads = [threading.Thread(target=lambda: found.append(probe_layer("x", "cpu", "fp32"))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [cost.forward_seconds for cost in found] == [1.0] * 8
-
-
-def test_a_measurement_on_a_busy_machine_is_made_again_after_some_minutes_and_the_least_counts(measured, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(estimate.time, "monotonic", lambda: now[0])
-    measured += [2.0, 1.0, 5.0]
-    seen = []
-    for minutes in (0, 1, 6, 7, 12):
-        now[0] = minutes * 60.0
-        seen.append(probe_layer("x", "cpu", "fp32").forward_seconds)
-    assert seen == [5.0, 5.0, 1.0, 1.0, 1.0]
-
-
-def test_a_backbone_whose_padding_is_a_late_token_is_probed(tiny_backbone, tmp_path):
-    folder = shutil.copytree(tiny_backbone, tmp_path / "padded")
-    config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": 9}
-    (folder / "config.json").write_text(json.dumps(config))
-    assert probe_layer(str(folder), "cpu", "fp32").forward_seconds > 0
-
-
 def test_a_real_run_takes_as_long_as_was_estimated(tiny_settings, tmp_path, monkeypatch):
     """By the processor's time, of one thread: what else the machine does meanwhile is no part of it."""
     go_on, spent = NewsTrainer.go_on, []
@@ -180,9 +140,12 @@ def test_a_real_run_takes_as_long_as_was_estimated(tiny_settings, tmp_path, monk
         return metrics
 
     monkeypatch.setattr(NewsTrainer, "go_on", go_on_and_measure)
-    monkeypatch.setattr(estimate.time, "perf_counter", time.process_time)
-    monkeypatch.setattr(estimate, "_PROBED", {})
+    monkeypatch.setattr(probe.time, "perf_counter", time.process_time)
+    monkeypatch.setattr(probe, "_PROBED", {})
     config = build_config({**tiny_settings, "num_train_epochs": 10, "max_steps": 20, "eval_steps": 10})
     status, found = train(create_run(tmp_path, config)), assess(config).estimate
     assert found.n_steps == status.max_steps == 20
-    assert found.seconds_low <= spent[0] <= found.seconds_high < 2.5 * found.seconds_low
+    low, high = (
+        seconds - start for seconds, start in zip((found.seconds_low, found.seconds_high), START_SECONDS, strict=True)
+    )
+    assert low <= spent[0] <= high < 2.5 * low

@@ -134,9 +134,9 @@ def test_a_stop_evaluates_what_it_keeps_in_full_unless_that_takes_long(tiny_sett
 def ask_at_step(run: Run, step: int, monkeypatch) -> None:
     append = Run.append_metrics
 
-    def append_and_ask(self, row):
-        append(self, row)
-        if row["step"] == step:
+    def append_and_ask(self, *rows):
+        append(self, *rows)
+        if any(row["step"] >= step for row in rows):
             run.request_stop()
 
     monkeypatch.setattr(Run, "append_metrics", append_and_ask)

@@ -167,6 +167,7 @@ def test_the_figures_show_every_point_and_keep_zoom_by_run(run):
     assert [len(trace.x) for trace in loss.data] == [10, 10, 1]
     assert [trace.y for trace in quality.data] == [(0.5,), (0.4,)]
     assert loss.layout.uirevision == "a"
+    assert quality.layout.yaxis.title.text == "on 2 of 3 texts"
     assert len(build_quality_figure({"a": metrics, "b": metrics}, texts="3 texts").data) == 4
 
 

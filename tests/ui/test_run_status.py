@@ -1,7 +1,8 @@
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.runs import create_run
+from agnews_core.runs import PhaseProgress, Replay, Resolved, create_run
+from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.snapshot import RunSummary, take_snapshot
 from agnews_core.ui.run_status import format_status
 from agnews_core.ui.runs_table import format_runs
@@ -68,3 +69,50 @@ def test_what_a_run_is_called_or_set_to_is_escaped():
 @pytest.mark.parametrize(("seconds", "said"), [(59.0, "under 1 min"), (150.0, ">2 min<"), (3720.0, "1 h 2 min")])
 def test_the_time_of_a_run_that_goes_on_is_said_by_the_minute(seconds, said):
     assert said in format_runs([RunSummary("first", "running", "seed", "", None, seconds)], shown="first")
+
+
+def record(run, **more) -> None:
+    """Record what a training decides when it begins."""
+    known = {
+        "backbone": "b",
+        "backbone_name": "b",
+        "backbone_source": "folder",
+        "data": "sample",
+        "data_source": "sample",
+    }
+    decided = Resolved(**known, device="cpu", precision="bf16", layer_ranks={3: 4}, **more)
+    run.update_status(state="running", resolved=decided)
+
+
+@pytest.mark.parametrize(("eta", "left"), [(40.2, ", 40 s left"), (None, "")])
+def test_frozen_layers_that_are_being_computed_show_how_far_they_are_and_how_long_it_takes(run, eta, left):
+    with run.own():
+        record(run)
+        progress = PhaseProgress(n_done=3000, n_total=12_000, eta_seconds=eta)
+        run.update_status(phase="computing frozen layers", phase_progress=progress)
+        said = say(run)
+    assert f'<span class="status-phase">computing frozen layers: 3,000 of 12,000 texts{left}</span>' in said
+    assert 'aria-label="Progress of this phase"' in said
+    assert 'aria-valuenow="25"' in said
+
+
+@pytest.mark.parametrize(
+    ("replay", "said"),
+    [
+        (Replay(used=True, reason="", n_layers=8, n_bytes=1_230_000_000), "computed once, 1.2 GB"),
+        (Replay(used=True, reason="", n_layers=8, n_bytes=40_000_000, found=True), "from an earlier run, 40 MB"),
+        (Replay(used=False, reason="", n_layers=8), "computed in each pass"),
+        (Replay(used=False, reason=""), "–"),
+        (None, "–"),
+    ],
+)
+def test_what_became_of_frozen_layers_is_shown(run, replay, said):
+    with run.own():
+        record(run, replay=replay)
+        assert f"<dt>Frozen layers</dt><dd>{said}</dd>" in say(run)
+
+
+def test_on_how_many_validation_texts_a_run_is_evaluated_is_shown(run):
+    with run.own():
+        record(run, evaluations=Evaluations(every_steps=10, n_texts=2000, n_available=7864, share=0.1))
+        assert "<dt>Validation texts</dt><dd>2,000 of 7,864</dd>" in say(run)
