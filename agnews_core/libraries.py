@@ -7,7 +7,11 @@ moment can find it half made ("cannot import name 'AutoConfig'"); whoever comes 
 import importlib.metadata
 import platform
 import threading
+from contextlib import suppress
 
+PACKAGES = (
+    "torch", "transformers", "peft", "datasets", "accelerate", "evaluate", "scikit-learn", "tokenizers", "openvino",
+)  # fmt: skip
 _LOCK = threading.RLock()
 
 
@@ -27,6 +31,9 @@ def import_libraries() -> None:
 
 
 def read_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide the numbers."""
-    packages = ("torch", "transformers", "peft", "datasets", "accelerate", "evaluate", "scikit-learn", "tokenizers")
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+    """Return the versions of Python and of the packages that decide the numbers, where they are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

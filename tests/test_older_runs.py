@@ -64,6 +64,7 @@ def test_a_status_of_an_earlier_version_tells_what_was_chosen(older_runs, tiny_b
     assert status.plan.layer_ranks == {8: 16, 9: 24, 10: 32, 11: 32}
     assert status.plan.trainable_parameters == 31140
     assert (status.data.n_train, status.data.n_validation, status.data.n_test) == (144, 16, 40)
+    assert (status.resolved.engine, status.result.engine) == ("", "")
     assert (status.resolved.backbone, status.resolved.data) == (str(tiny_backbone), str(tiny_news))
     assert status.result.eval_accuracy == read_evaluated(older_runs / "finished", "validation").report.accuracy
 
@@ -105,6 +106,7 @@ def test_models_of_an_earlier_version_are_listed_loaded_and_exported(older_runs,
 def test_evaluated_tables_of_an_earlier_version_are_read(older_runs, split):
     evaluated = read_evaluated(older_runs / "finished", split)
     table = evaluated.table
+    assert evaluated.report.engine == "PyTorch in fp32"
     assert evaluated.report.n == len(table) == {"validation": 16, "test": 40}[split]
     assert evaluated.report.accuracy == pytest.approx((table["label"] == table["predicted"]).mean())
 

@@ -37,9 +37,11 @@ def _find_named(options: ModelOptions) -> TrainedModel:
 
 
 def load_classifier(model: TrainedModel) -> "Classifier":
-    """Load a model, and print which one it is."""
+    """Load a model, and print which one it is and what computes it."""
     click.echo(f"Model: {model.adapter_dir}", err=True)
     with progress("Loading the model"):
         from agnews_core.inference.classifier import Classifier
 
-        return Classifier.load(model.adapter_dir, backbone_name=model.backbone)
+        classifier = Classifier.load(model.adapter_dir, backbone_name=model.backbone)
+    click.echo(f"Engine: {classifier.engine.title}", err=True)
+    return classifier

@@ -40,8 +40,8 @@ def compute_report(
         probabilities: (n, 4), rows sum to 1.
         own_logits: (n, 4), where the texts are those that the model's temperature was fitted on: how calibrated it is, is then
             measured by `cross_fit`.
-        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`: where the texts and the model come
-            from.
+        **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`, `engine`: where the texts, the
+            model and its logits come from.
 
     Raises:
         DataError: There are no texts.

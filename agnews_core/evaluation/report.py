@@ -58,6 +58,7 @@ class EvaluationReport(BaseModel):
         is_cross_fitted: Whether the two above were measured with temperatures that were fitted on the other half of the texts.
         mistakes: The most confident ones, most confident first.
         temperature: What the model's logits were divided by.
+        engine: What computed the logits, which is what answers too.
         uncalibrated_error: The calibration error without that division, where these are the validation texts of the model's own
             run, on which its temperature was fitted and its best checkpoint chosen.
     """
@@ -84,6 +85,7 @@ class EvaluationReport(BaseModel):
     backbone: str
     seed: int
     temperature: float = 1.0
+    engine: str = "PyTorch in fp32"  # which it was before there was a choice
     uncalibrated_error: float | None = None
     versions: dict[str, str]
     created_at: str

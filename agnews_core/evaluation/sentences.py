@@ -55,6 +55,6 @@ def describe_calibration(report: EvaluationReport) -> str:
 
 
 def describe_origin(report: EvaluationReport) -> str:
-    """Name the base model, the seed and the versions that decide the numbers."""
+    """Name the base model, the seed, the engine and the versions that decide the numbers."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"Base model {report.backbone}, seed {report.seed}; {versions}."
+    return f"Base model {report.backbone}, seed {report.seed}, computed with {report.engine}; {versions}."

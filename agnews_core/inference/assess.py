@@ -74,14 +74,14 @@ def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_mo
 def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
     """Evaluate a classifier as it is."""
     logits = classifier.compute_logits(texts.texts, on_progress)
-    return _assess_logits(texts, logits, backbone=classifier.info.backbone, temperature=classifier.temperature)
+    return _assess_logits(classifier, texts, logits, temperature=classifier.temperature)
 
 
 def calibrate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
     """Fit a classifier's temperature on texts, and evaluate it with that one, which the report then has."""
     logits = classifier.compute_logits(texts.texts, on_progress)
     temperature = fit_temperature(logits, texts.labels)
-    return _assess_logits(texts, logits, backbone=classifier.info.backbone, temperature=temperature)
+    return _assess_logits(classifier, texts, logits, temperature=temperature)
 
 
 def load_assessment(
@@ -111,7 +111,7 @@ def load_assessment(
 
 
 def _assess_logits(
-    texts: LabelledTexts, logits: NDArray[np.float32], *, backbone: str, temperature: float
+    classifier: Classifier, texts: LabelledTexts, logits: NDArray[np.float32], *, temperature: float
 ) -> Evaluated:
     probabilities = apply_temperature(logits, temperature)
     report = compute_report(
@@ -122,8 +122,9 @@ def _assess_logits(
         split=texts.split,
         data_source=texts.counts.source,
         data_counts=texts.counts.model_dump(),
-        backbone=backbone,
+        backbone=classifier.info.backbone,
         seed=texts.seed,
         temperature=temperature,
+        engine=classifier.engine.title,
     )
     return Evaluated(report, build_table(probabilities, texts=texts.texts, labels=texts.labels))

@@ -89,18 +89,18 @@ def choose_engine() -> EngineName:
     """Return the fastest engine that this machine has, or the one that the environment variable AGNEWS_ENGINE names.
 
     Raises:
-        ConfigError: AGNEWS_ENGINE names none, or one that is for other machines.
+        ConfigError: AGNEWS_ENGINE names none, or one that needs another machine.
     """
-    device, named = choose_device(), os.environ.get(ENGINE_VARIABLE, "")
-    for name in ENGINES:
-        if named == name and (name == "cuda") == (device == "cuda"):
+    has_gpu, named = choose_device() == "cuda", os.environ.get(ENGINE_VARIABLE, "")
+    there_are = [name for name in ENGINES if has_gpu or name != "cuda"]
+    for name in there_are:
+        if name == named:
             return name
     if named:
-        there_are = ENGINES[-1:] if device == "cuda" else ENGINES[:-1]
         raise ConfigError(
             f"{ENGINE_VARIABLE} is {named!r}; on this machine it can be {', '.join(there_are)}, or unset."
         )
-    return "cuda" if device == "cuda" else "openvino"
+    return "cuda" if has_gpu else "openvino"
 
 
 def build_engine(module: "torch.nn.Module", *, name: EngineName | None = None, key: str = "") -> Engine:

@@ -96,6 +96,7 @@ class Resolved(BaseModel):
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" or "fp16".
         layer_ranks: {layer: rank}, counted from 0, without the frozen ones.
+        engine: What is to compute all that is not trained; what did in the end stands beside the figures. "" in older runs.
         evaluations: When it evaluates and on what; None until the news is read. Runs made before this was decided evaluate
             as often as their settings say, on all validation texts.
         replay: Whether frozen layers are computed once; None until the news is read, and in runs made before that was possible.
@@ -115,6 +116,7 @@ class Resolved(BaseModel):
     device: str
     precision: str
     layer_ranks: LayerRanks
+    engine: str = ""
     evaluations: Evaluations | None = None
     replay: Replay | None = None
     n_processes: int = 1

@@ -41,7 +41,10 @@ class PhaseProgress(BaseModel):
 
 
 class RunResult(BaseModel):
-    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts."""
+    """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts.
+
+    `engine` evaluated it and fitted its temperature; "" in runs that ended before there was a choice.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,6 +54,7 @@ class RunResult(BaseModel):
     train_runtime_seconds: float
     train_samples_per_second: float
     stopped_early: bool
+    engine: str = ""
 
 
 class RunStatus(BaseModel):

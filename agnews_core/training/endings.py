@@ -13,7 +13,7 @@ from agnews_core.models.adapters import read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import Backbone
 from agnews_core.runs import Run, RunResult, RunStatus
 from agnews_core.runs.resolved import count_of
-from agnews_core.training.records import end, enter
+from agnews_core.training.records import end, enter, note
 from agnews_core.whole_files import write_whole
 
 NEW_ADAPTER = "adapter.new"  # beside the one that may be kept from an earlier stop, until it is evaluated
@@ -110,6 +110,7 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
         train_runtime_seconds=trained.metrics["train_runtime"],
         train_samples_per_second=trained.metrics["train_samples_per_second"],
         stopped_early=trained.step < trained.max_steps,
+        engine=evaluated.report.engine if evaluated else "",
     )
     run.update_status(step=trained.step, result=result)
     end(run, "stopped" if reason else "finished", reason)
@@ -123,6 +124,7 @@ def _evaluate(run: Run, trained: Trained) -> Evaluated | None:
     """
     enter(run, "evaluating")
     classifier = Classifier.load(run.path / NEW_ADAPTER, backbone_name=trained.backbone.reference)
+    note(run, classifier.engine.reason)
     began = time.monotonic()
 
     def obey_stop(n_done: int, n_total: int) -> None:

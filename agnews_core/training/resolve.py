@@ -10,6 +10,7 @@ from typing import TypeVar
 from agnews_core.config import TrainConfig
 from agnews_core.devices import check_optimizer, choose_device, choose_precision, describe_spare_gpus
 from agnews_core.errors import AgNewsError
+from agnews_core.inference.engines import choose_engine
 from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import Plan, resolve_layer_ranks
@@ -34,7 +35,7 @@ def resolve(
         n_processes: How many will train together, where that is not yet so.
 
     Raises:
-        ConfigError: The settings ask for what this machine or the base model does not have.
+        ConfigError: The settings, or AGNEWS_ENGINE, ask for what this machine or the base model does not have.
         CheckpointError, DataError: The base model or the news cannot be had.
     """
     device, n_processes = choose_device(), n_processes or count_processes()
@@ -53,6 +54,7 @@ def resolve(
         device=device,
         precision=precision.name,
         layer_ranks=resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone.reference)),
+        engine=choose_engine(),
         n_processes=n_processes,
         notes=tuple(
             filter(

@@ -84,8 +84,8 @@ def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
         model = find_model(runs_dir, key)
         if not CLASSIFIERS.has(model):
             yield build_line("Loading the model…", busy=True)
-        CLASSIFIERS.load(model)
-        yield build_line(f"Ready: {model.title}.")
+        engine = CLASSIFIERS.load(model).engine
+        yield build_line(f"Ready: {model.title}, computed with {engine.title}. {engine.reason}")
     except AgNewsError as error:
         yield build_line(str(error))
 

@@ -101,6 +101,7 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Validation texts", snapshot.evaluations.counts if snapshot.evaluations else NOT_KNOWN),
         ("Frozen layers", _format_replay(status)),
         ("Computes on", _format_device(status)),
+        ("Evaluated with", status.result.engine if status.result and status.result.engine else NOT_KNOWN),
         ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]
     if newest.gpu_memory_mib is not None:

@@ -8,6 +8,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import DataError, RunError
 from agnews_core.evaluation.calibration import apply_temperature, fit_temperature
 from agnews_core.evaluation.files import read_assessment, read_evaluated
+from agnews_core.evaluation.sentences import describe_origin
 from agnews_core.inference.assess import calibrate, evaluate, load_assessment, load_texts
 from agnews_core.inference.catalogue import ClassifierCache, find_model
 from agnews_core.inference.classifier import Classifier
@@ -63,6 +64,15 @@ def test_evaluating_the_validation_split_gives_the_report_of_training_again(clas
     # Training measures in its own precision (bf16 where the CPU has it), so that a text on the border may turn over.
     assert report.n == trained["n"]
     assert abs(report.accuracy - trained["accuracy"]) <= 1 / report.n
+
+
+def test_a_report_names_the_engine_that_its_logits_come_from(monkeypatch, trained_run):
+    monkeypatch.setenv("AGNEWS_ENGINE", "openvino")
+    classifier = Classifier.load(trained_run.adapter_dir)
+    report = calibrate(classifier, load_texts(trained_run.read_resolved_config(), split="validation")).report
+    assert report.engine == classifier.engine.title
+    assert report.engine.startswith("OpenVINO in ")
+    assert f"computed with {report.engine}; " in describe_origin(report)
 
 
 def test_the_texts_of_ones_own_run_are_said_to_be_what_the_model_was_chosen_on(classifier, trained_run):

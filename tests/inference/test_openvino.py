@@ -194,3 +194,17 @@ def test_openvino_sends_nothing_and_writes_nothing_of_its_own(tmp_path):
     )
     assert done.stdout.split("\n") == ["openvino openvino.tools.ovc.telemetry_stub", ""]
     assert not (home / "intel").exists()
+
+
+def test_a_run_that_could_not_use_openvino_says_so_in_its_notes(tiny_settings, tmp_path, monkeypatch):
+    from agnews_core.config import build_config
+    from agnews_core.runs import create_run
+    from agnews_core.training.recipe import train
+
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "agnews_core.inference.openvino_engine")
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 1}), name="one")
+    status = train(run)
+    assert status.resolved.engine == "openvino"
+    assert status.result.engine.startswith("PyTorch in ")
+    assert any(note.startswith("OpenVINO could not be used (ModuleNotFoundError") for note in status.notes)

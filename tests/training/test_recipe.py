@@ -77,6 +77,8 @@ def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tin
     report = json.loads((trained_run.path / "report.json").read_text())
     assert status.result.eval_accuracy == report["accuracy"]
     assert (report["n"], report["seed"], report["split"]) == (16, 42, "validation")
+    assert status.resolved.engine == "torch"
+    assert status.result.engine == report["engine"] == "PyTorch in fp32"
     assert not trained_run.checkpoints_dir.exists()
     assert "validation accuracy" in (trained_run.path / "log.txt").read_text()
 
