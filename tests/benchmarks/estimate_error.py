@@ -1,4 +1,4 @@
-"""Whether the plan tells the truth: `python -m tests.benchmarks.estimate_error [--rows 500 2000 6000] [--epochs 1]`.
+"""Whether the plan tells the truth: `python -m tests.benchmarks.estimate_error [--rows 500 2000 6000] [--epochs 2]`.
 
 The time and the memory that the plan names before a training, against the training itself, in three sizes. What counts is that
 both lie in the ranges that were given.
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = build_parser(__doc__, rounds=None)
     parser.add_argument("--backbone", default=BUNDLED, help="default: %(default)s")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="rows of the news of each training")
-    parser.add_argument("--epochs", type=float, default=1.0, help="passes over them (default %(default)s)")
+    parser.add_argument("--epochs", type=float, default=2.0, help="passes over them (default %(default)s)")
     asked = parser.parse_args(arguments)
     show(measure(asked.backbone, rows=asked.rows, epochs=asked.epochs), asked)
 

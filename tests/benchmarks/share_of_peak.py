@@ -66,10 +66,10 @@ def measure_training(run_dir: str) -> float:
     run = Run(Path(run_dir))
     config, status = run.read_resolved_config(), run.read_status()
     layer, lengths = _read_layer(config.backbone), _count_tokens(config, list(load_news(config).train["text"]))
-    ranks, replay = status.plan.layer_ranks, getattr(status.resolved, "replay", None)
+    ranks = status.plan.layer_ranks
     lowest = min(ranks)
     trained = range(lowest, status.plan.n_layers)
-    n_forward = len(trained) if replay and replay.used else status.plan.n_layers
+    n_forward = len(trained) if status.resolved.replay.used else status.plan.n_layers
     operations = sum(
         n_forward * layer.count_forward(n)
         + sum(layer.count_backward(n, is_lowest=index == lowest) for index in trained)
@@ -126,7 +126,7 @@ def measure(backbone: str, *, rows: int, rounds: int) -> Result:
         folder = Path(name)
         news = run_fresh(write_news, folder / "news", rows)
         settings = {"backbone": run_fresh(find_backbone, backbone), "data": str(news)}
-        settings |= {"num_train_epochs": 1, "eval_steps": 0.5}
+        settings |= {"num_train_epochs": 1, "eval_steps": 0.5, "replay": "on"}
         for number in range(rounds):
             tell(f"round {number + 1} of {rounds}")
             before = run_fresh(measure_peak)
