@@ -15,15 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 Measured = TypeVar("Measured")
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results.json"
+WATCH_SECONDS = 0.05
 INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2")  # of a processor, the best first
 
 
@@ -139,15 +142,9 @@ def _environment(changes: Mapping[str, str]):
         os.environ.update(before)
 
 
-def read_peak_bytes() -> int:
-    """Return the most memory that this process had so far."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) << 10
-
-
 @dataclass(frozen=True)
 class Ran:
-    """What a command took from its start to its end, and the JSON that it printed; the memory is its largest process's."""
+    """What a command took from its start to its end, all its processes together, and the JSON that it printed."""
 
     seconds: float
     peak_bytes: int
@@ -166,14 +163,31 @@ def run_command(*words: object, **environment: str) -> Ran:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=said
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        peak_bytes = _watch(process)
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         for file in (out, said):
             file.seek(0)
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{said.read().decode()[-3000:]}")
-        return Ran(seconds, usage.ru_maxrss << 10, json.loads(out.read()))
+        return Ran(seconds, peak_bytes, json.loads(out.read()))
+
+
+def _watch(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for a process to end, and return the most memory that it and those it started had, each at its highest."""
+    peak_bytes, whole = 0, psutil.Process(process.pid)
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            peak_bytes = max(peak_bytes, sum(map(_read_peak, (whole, *whole.children(recursive=True)))))
+        time.sleep(WATCH_SECONDS)
+    return peak_bytes
+
+
+def _read_peak(process: psutil.Process) -> int:
+    try:
+        told = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    except OSError:  # it has just ended
+        return 0
+    return int(told.partition("VmHWM:")[2].split()[0]) << 10 if "VmHWM:" in told else 0
 
 
 def build_parser(doc: str, *, rounds: int | None = 3) -> argparse.ArgumentParser:
