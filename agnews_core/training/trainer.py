@@ -20,6 +20,8 @@ from agnews_core.runs import Resolved, Run
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
 from agnews_core.training.checkpoints import CheckpointCallback, is_over, read_state
+from agnews_core.training.dropout import Drawn, DropoutCallback
+from agnews_core.training.fast_model import speed_up
 from agnews_core.training.parts import Parts
 
 
@@ -67,16 +69,19 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
     Raises:
         ConfigError: The logger asked for is not installed.
     """
-    config = parts.config
+    config, resolved = parts.config, parts.resolved
+    args = _build_arguments(run, config, resolved)
+    drawn = Drawn(config.seed, args.process_index)
+    speed_up(parts.model, drawn, device=resolved.device, precision=resolved.precision)
     record = RunCallback(run)
-    callbacks: list[Any] = [record, CheckpointCallback(config)]
+    callbacks: list[Any] = [record, DropoutCallback(drawn), CheckpointCallback(config)]
     if sys.stderr.isatty():
         callbacks.append(StderrProgress())
     if config.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.early_stopping_patience))
     trainer = NewsTrainer(
         model=parts.model,
-        args=_build_arguments(run, config, parts.resolved),
+        args=args,
         train_dataset=parts.train_tokens,
         eval_dataset=parts.validation_tokens,
         data_collator=parts.collate,
@@ -114,7 +119,8 @@ def _build_arguments(run: Run, config: TrainConfig, resolved: Resolved) -> Train
         metric_for_best_model="eval_accuracy",
         greater_is_better=True,
         label_names=["labels"],  # a PeftModel hides its signature, and evaluation would lose its metrics
-        bf16=resolved.precision == "bf16",
+        # On a processor, `speed_up` does without autocast.
+        bf16=resolved.precision == "bf16" and resolved.device == "cuda",
         fp16=resolved.precision == "fp16",
         use_cpu=resolved.device == "cpu",
         dataloader_pin_memory=resolved.device == "cuda",
