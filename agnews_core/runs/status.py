@@ -53,6 +53,7 @@ class RunResult(BaseModel):
     n_evaluated: int | None = None  # not recorded by the first versions; then all of them
     train_runtime_seconds: float
     train_samples_per_second: float
+    padding_share: float | None = None  # of an epoch's tokens; not recorded by the first versions
     stopped_early: bool
     engine: str = ""
 

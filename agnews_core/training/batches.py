@@ -1,24 +1,57 @@
-"""The order of a training's batches: texts of like length together, shuffled anew each epoch."""
+"""The order of a training's texts: those of like length in one batch, the batches in no order, shuffled anew each epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import torch
-from datasets import Dataset
-from transformers.trainer_pt_utils import LengthGroupedSampler
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+SORTED_BATCHES = 50  # texts are sorted within as many batches, so that in each epoch others meet in a batch
 
 
-class SeededLengthSampler(LengthGroupedSampler):
-    """Groups texts of like length, shuffled anew each epoch from (seed, epoch)."""
+class SeededLengthSampler(Sampler[int]):
+    """Yields rows in an order that depends on lengths, seed and epoch alone.
 
-    def __init__(self, batch_size: int, *, lengths: list[int], dataset: Dataset, seed: int) -> None:
-        super().__init__(batch_size, dataset=dataset, lengths=lengths, generator=torch.Generator())
-        self._seed = seed
+    transformers' own sampler sorts but a fourth of few texts together, draws from the global random state, and leaves the batches
+    sorted too.
+
+    Args:
+        lengths: Tokens of each text.
+        batch_size: Texts of a batch; of all batches, where several make one step.
+        seed: The run's.
+    """
+
+    def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
+        self._lengths = np.asarray(lengths)
+        self._batch_size, self._seed = batch_size, seed
         self._epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._lengths)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that comes next, as Trainer does, also after a resume."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        self.generator.manual_seed(self._seed * 1_000_003 + self._epoch)
-        yield from super().__iter__()
+        yield from np.concatenate([*self._group(), np.empty(0, dtype=np.intp)]).tolist()
+
+    def _group(self) -> list[NDArray[np.intp]]:
+        """Return the batches: the longest first, so that memory that is too small is found at once, and a part of one last."""
+        generator = np.random.default_rng((self._seed, self._epoch))
+        rows = generator.permutation(len(self._lengths))
+        n_sorted = self._batch_size * SORTED_BATCHES
+        parts = (rows[start : start + n_sorted] for start in range(0, len(rows), n_sorted))
+        ordered = [part[np.argsort(-self._lengths[part], kind="stable")] for part in parts]
+        batches = [part[at : at + self._batch_size] for part in ordered for at in range(0, len(part), self._batch_size)]
+        last = [batches.pop()] if batches and len(batches[-1]) < self._batch_size else []
+        batches = [batches[place] for place in generator.permutation(len(batches))]
+        batches.sort(key=lambda batch: self._lengths[batch[0]] < self._lengths.max())  # the others stay as they are
+        return batches + last
+
+    def compute_padding_share(self, batch_size: int) -> float:
+        """Return which share of an epoch's tokens is padding, in batches of this size."""
+        rows = np.fromiter(self, dtype=np.intp, count=len(self))
+        lengths = [self._lengths[rows[at : at + batch_size]] for at in range(0, len(rows), batch_size)]
+        n_padded = sum(len(batch) * int(batch.max()) for batch in lengths)
+        return 1 - int(self._lengths.sum()) / n_padded if n_padded else 0.0

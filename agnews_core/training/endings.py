@@ -30,7 +30,7 @@ class Trained:
         best_accuracy: Of that model, as it was evaluated while it trained.
         n_evaluated: Validation texts that this accuracy is of.
         validation: All validation texts.
-        metrics: Trainer's closing figures.
+        metrics: Trainer's closing figures, and `padding_share`.
     """
 
     backbone: Backbone
@@ -109,6 +109,7 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
         n_evaluated=evaluated.report.n if evaluated else trained.n_evaluated,
         train_runtime_seconds=trained.metrics["train_runtime"],
         train_samples_per_second=trained.metrics["train_samples_per_second"],
+        padding_share=trained.metrics["padding_share"],
         stopped_early=trained.step < trained.max_steps,
         engine=evaluated.report.engine if evaluated else "",
     )

@@ -91,7 +91,7 @@ def _train_model(run: Run, *, resume: bool) -> Trained | None:
         share(lambda: _go_back(run, find_step(checkpoint)))
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
     share(lambda: enter(run, "training"))
-    metrics = trainer.go_on(checkpoint)
+    metrics = {**trainer.go_on(checkpoint), "padding_share": trainer.compute_padding_share()}
     leave()
     if not is_first():
         return None

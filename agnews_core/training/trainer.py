@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
 from agnews_core.config import TrainConfig
@@ -24,21 +23,25 @@ from agnews_core.training.dropout import Drawn, DropoutCallback
 from agnews_core.training.fast_model import speed_up
 from agnews_core.training.parts import Parts
 
+logger = logging.getLogger(__name__)
+
 
 class NewsTrainer(Trainer):
-    """Trainer with batches of texts of like length whose order depends on seed and epoch alone.
-
-    transformers' own length grouping draws from the global random state, so that a resumed run would see another order.
-    """
+    """Trainer with batches of texts of like length whose order depends on seed and epoch alone."""
 
     record: RunCallback
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return SeededLengthSampler(
-            batch_size, lengths=list(self.train_dataset["length"]), dataset=dataset, seed=self.args.seed
-        )
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SeededLengthSampler:
+        args = self.args
+        batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        lengths = list(self.train_dataset["length"])
+        return SeededLengthSampler(lengths, batch_size=batch_size, seed=args.seed)
+
+    def compute_padding_share(self) -> float:
+        """Return, and log, which share of the tokens of an epoch is padding."""
+        share = self._get_train_sampler().compute_padding_share(self.args.train_batch_size)
+        logger.info("padding: %.1f %% of the tokens of an epoch", 100 * share)
+        return share
 
     def go_on(self, checkpoint: Path | None) -> dict[str, float]:
         """Train to the end, from a checkpoint if there is one, load the best model, and return Trainer's figures."""

@@ -80,7 +80,10 @@ def test_a_finished_run_says_what_it_was_made_of(trained_run, tiny_backbone, tin
     assert status.resolved.engine == "torch"
     assert status.result.engine == report["engine"] == "PyTorch in fp32"
     assert not trained_run.checkpoints_dir.exists()
-    assert "validation accuracy" in (trained_run.path / "log.txt").read_text()
+    log = (trained_run.path / "log.txt").read_text()
+    assert "validation accuracy" in log
+    assert 0 < status.result.padding_share < 0.2
+    assert f"padding: {100 * status.result.padding_share:.1f} % of the tokens of an epoch" in log
 
 
 def test_the_saved_model_is_the_first_of_the_best_ones_seen_and_not_the_last(tiny_settings, tmp_path):
