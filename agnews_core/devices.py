@@ -140,6 +140,14 @@ def cpu_has_bf16() -> bool:
     return any(bool(found.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def cpu_has_int8() -> bool:
+    """Return whether the CPU multiplies int8 and adds up in one instruction (VNNI)."""
+    import torch
+
+    found = torch.cpu.get_capabilities()
+    return any(bool(found.get(name)) for name in ("avx512_vnni", "avx_vnni"))
+
+
 def check_optimizer(optim: str, *, device: str) -> None:
     """Refuse an optimizer that this machine cannot run.
 

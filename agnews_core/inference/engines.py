@@ -103,7 +103,9 @@ def choose_engine() -> EngineName:
     return "cuda" if has_gpu else "openvino"
 
 
-def build_engine(module: "torch.nn.Module", *, name: EngineName | None = None, key: str = "") -> Engine:
+def build_engine(
+    module: "torch.nn.Module", *, name: EngineName | None = None, key: str = "", quantized: bool = False
+) -> Engine:
     """Turn a module into an engine; the module itself stays as it is.
 
     Where OpenVINO cannot be used, PyTorch takes its place; `Engine.reason` says so.
@@ -112,6 +114,8 @@ def build_engine(module: "torch.nn.Module", *, name: EngineName | None = None, k
         module: A function of `input_ids` and `attention_mask`, both (n_batch, n_tokens), that returns one tensor.
         name: The engine to build; by default the one that `choose_engine` chooses.
         key: What tells the module's weights from all others; with it, what was compiled is kept for `load_engine`.
+        quantized: Whether it returns logits whose close calls alone need to be exact, so that weights may be int8 where the
+            processor has no bf16.
     """
     from agnews_core.inference.torch_engines import build_torch_engine
 
@@ -121,7 +125,7 @@ def build_engine(module: "torch.nn.Module", *, name: EngineName | None = None, k
     try:
         from agnews_core.inference.openvino_engine import build_openvino_engine
 
-        return build_openvino_engine(module, key=key)
+        return build_openvino_engine(module, key=key, quantized=quantized)
     except Exception as error:  # what another's compiler raises, of whatever class, is no reason to give no answer
         name = "torch-bf16" if cpu_has_bf16() else "torch"
         reason = f"OpenVINO could not be used ({_name_error(error)}); PyTorch computes instead, more slowly."
@@ -137,10 +141,10 @@ def _name_error(error: Exception) -> str:
 
 
 def load_engine(build_module: Callable[[], "torch.nn.Module"], *, key: str) -> Engine:
-    """Return the engine of a module, which is built only where it was not compiled before, under the same key."""
+    """Return the engine of a module of logits, which is built only where it was not compiled before, under the same key."""
     if choose_engine() == "openvino" and (engine := _find_compiled(key)):
         return engine
-    return build_engine(build_module(), key=key)
+    return build_engine(build_module(), key=key, quantized=True)
 
 
 def _find_compiled(key: str) -> Engine | None:
@@ -148,4 +152,4 @@ def _find_compiled(key: str) -> Engine | None:
         from agnews_core.inference.openvino_engine import find_openvino_engine
     except (ImportError, OSError):  # `build_engine` tells why
         return None
-    return find_openvino_engine(key)
+    return find_openvino_engine(key, quantized=True)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agnews_core.devices import count_cores, cpu_has_bf16
+from agnews_core.devices import count_cores, cpu_has_bf16, cpu_has_int8
 from agnews_core.inference import compiled
 from agnews_core.inference.engines import Engine, Output, TokenIds
 
@@ -26,17 +26,24 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # OpenVINO
 
 import openvino  # noqa: E402 - after its telemetry is shut out
 
+from agnews_core.inference.quantized import GROUP_SIZE, look_twice, quantize  # noqa: E402
+
 N_STREAMS = count_cores()
 # A batch a thread, none of which waits for another at every layer: as fast as all threads on one batch, and far faster where
 # another process has one of the cores.
 _THREADS = {"INFERENCE_NUM_THREADS": N_STREAMS, "NUM_STREAMS": N_STREAMS, "ENABLE_CPU_PINNING": False}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "bf16": {"INFERENCE_PRECISION_HINT": "bf16", **_THREADS},
+    "fp32": {"INFERENCE_PRECISION_HINT": "f32", **_THREADS},
+    "int8": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP_SIZE, **_THREADS},
+}
 # Two texts of different length, so that what is compiled has seen padding.
 _IDS = np.array([[2, 3, 4, 5, 6], [2, 3, 4, 1, 1]])
 _MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 TOLERANCE = 0.2  # of the numbers' own size; bf16 stays below 0.05, a model that was compiled wrongly does not
 
 
-def build_openvino_engine(module: torch.nn.Module, *, key: str = "") -> Engine:
+def build_openvino_engine(module: torch.nn.Module, *, key: str = "", quantized: bool = False) -> Engine:
     """Compile a module, and keep what came of it under a key, where there is one.
 
     Raises:
@@ -44,39 +51,52 @@ def build_openvino_engine(module: torch.nn.Module, *, key: str = "") -> Engine:
         ArithmeticError: What it made computes something else than the module.
     """
     model = module if _is_plain(module) else copy.deepcopy(module).float().eval()
-    made = openvino.Core().compile_model(_convert(model), "CPU", _read_settings())
-    engine = _build_engine(made)
-    _check(engine, model)
+    return _combine([_compile(model, precision, key) for precision in _choose_precisions(quantized=quantized)])
+
+
+def find_openvino_engine(key: str, *, quantized: bool = False) -> Engine | None:
+    """Return the engine that was compiled and kept under a key, or None where there is none that can be used."""
+    found = [_find(precision, key) for precision in _choose_precisions(quantized=quantized)]
+    engines = [engine for engine in found if engine]
+    return _combine(engines) if len(engines) == len(found) else None
+
+
+def _choose_precisions(*, quantized: bool) -> list[str]:
+    if cpu_has_bf16():
+        return ["bf16"]
+    return ["int8", "fp32"] if quantized and cpu_has_int8() else ["fp32"]
+
+
+def _combine(engines: list[Engine]) -> Engine:
+    return engines[0] if len(engines) == 1 else look_twice(*engines)
+
+
+def _compile(module: torch.nn.Module, precision: str, key: str) -> Engine:
+    model = _convert(module)
+    made = openvino.Core().compile_model(quantize(model) if precision == "int8" else model, "CPU", _SETTINGS[precision])
+    engine = _build_engine(made, precision)
+    _check(engine, module)
     if key:
-        compiled.write(_name(key), made.export_model().getvalue())
+        compiled.write(_name(key, precision), made.export_model().getvalue())
     return engine
 
 
-def find_openvino_engine(key: str) -> Engine | None:
-    """Return the engine that was compiled and kept under a key, or None where there is none that can be used."""
-    found = compiled.read(_name(key))
+def _find(precision: str, key: str) -> Engine | None:
+    found = compiled.read(_name(key, precision))
     if found is None:
         return None
     try:
-        return _build_engine(openvino.Core().import_model(io.BytesIO(found), "CPU", _read_settings()))
+        return _build_engine(openvino.Core().import_model(io.BytesIO(found), "CPU", _SETTINGS[precision]), precision)
     except RuntimeError:  # of another processor
         return None
 
 
-def _name(key: str) -> str:
+def _name(key: str, precision: str) -> str:
     """Return a key that also tells what compiled, and for what."""
-    return f"{key} {openvino.get_version()} {_choose_precision()}"
+    return f"{key} {openvino.get_version()} {precision}"
 
 
-def _choose_precision() -> str:
-    return "bf16" if cpu_has_bf16() else "fp32"
-
-
-def _read_settings() -> dict[str, Any]:
-    return {"INFERENCE_PRECISION_HINT": "bf16" if cpu_has_bf16() else "f32", **_THREADS}
-
-
-def _build_engine(model: openvino.CompiledModel) -> Engine:
+def _build_engine(model: openvino.CompiledModel, precision: str) -> Engine:
     free: SimpleQueue[openvino.InferRequest] = SimpleQueue()
     for _ in range(N_STREAMS):
         free.put(model.create_infer_request())  # each belongs to a stream, in the order in which they are made
@@ -92,7 +112,7 @@ def _build_engine(model: openvino.CompiledModel) -> Engine:
             free.put(request)
         return result
 
-    return Engine("openvino", _choose_precision(), compute, n_streams=N_STREAMS)
+    return Engine("openvino", precision, compute, n_streams=N_STREAMS)
 
 
 def _is_plain(module: torch.nn.Module) -> bool:

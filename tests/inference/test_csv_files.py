@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agnews_core.errors import DataError
+from agnews_core.inference import batches as batching
 from agnews_core.inference import classifier as classifier_file
 from agnews_core.inference.classifier import Classifier
 from agnews_core.inference.csv_files import iterate_probabilities, write_csv
@@ -96,7 +97,7 @@ def test_writing_takes_no_more_memory_for_many_texts_than_for_few(tmp_path):
 
 def test_pieces_come_in_the_order_of_the_texts_as_soon_as_none_is_wanting(trained_run, monkeypatch):
     monkeypatch.setattr(classifier_file, "CHUNK_TEXTS", 8)
-    monkeypatch.setattr(classifier_file, "BATCH_TOKENS", 64)
+    monkeypatch.setattr(batching, "BATCH_TOKENS", 64)
     classifier = Classifier.load(trained_run.adapter_dir)
     texts = [" ".join(["news"] * (1 + number * 7 % 20)) for number in range(30)]
     told = []
