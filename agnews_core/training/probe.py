@@ -15,6 +15,8 @@ import torch
 
 from agnews_core.devices import count_cores
 from agnews_core.models.lora import build_probe
+from agnews_core.training.dropout import Drawn
+from agnews_core.training.fast_model import speed_up
 
 PROBE_AGAIN_SECONDS = 300.0
 PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
@@ -50,12 +52,15 @@ def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
 def _measure_layer(backbone: str, device: str, precision: str) -> LayerCost:
     torch.set_num_threads(count_cores())
     model = build_probe(backbone).to(device)
-    hidden = torch.randn(*PROBE_SHAPE, model.config.hidden_size, device=device)
-    autocast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    speed_up(model, Drawn(0), device=device, precision=precision)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    hidden = torch.randn(*PROBE_SHAPE, model.config.hidden_size, device=device, dtype=dtype)
+
+    is_autocast = device == "cuda" and precision != "fp32"
 
     def run(*, training: bool) -> None:
         model.train(training)
-        with torch.autocast(device, dtype=autocast, enabled=autocast is not None), torch.set_grad_enabled(training):
+        with torch.autocast(device, dtype=dtype, enabled=is_autocast), torch.set_grad_enabled(training):
             logits = model(inputs_embeds=hidden.requires_grad_(training)).logits
         if training:
             logits.float().sum().backward()
