@@ -38,9 +38,11 @@ def write(key: str, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_bytes(_DIGEST(content).digest() + content)
-        _remove_oldest(path.parent)
     except OSError as error:
         logger.warning("The compiled model could not be kept in %s: %s.", path.parent, error.strerror)
+    else:
+        with suppress(OSError):  # another process makes room at this moment too
+            _remove_oldest(path.parent)
 
 
 def _find_path(key: str) -> Path:
@@ -48,8 +50,8 @@ def _find_path(key: str) -> Path:
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Remove what was not used for the longest time, until the rest is not too large."""
-    known = sorted(((it.stat().st_mtime_ns, it.stat().st_size, it) for it in folder.glob("*.model")), reverse=True)
+    """Remove what was not used for the longest time, and what a killed process left, until the rest is not too large."""
+    known = sorted(((it.stat().st_mtime_ns, it.stat().st_size, it) for it in folder.iterdir()), reverse=True)
     total = 0
     for _, size, path in known:
         total += size

@@ -21,6 +21,18 @@ def test_standard_input_that_is_not_utf_8_is_refused(trained_run):
     assert b"Traceback" not in done.stderr
 
 
+def test_a_broken_openvino_is_said_and_pytorch_answers(trained_run, tmp_path):
+    (tmp_path / "openvino.py").write_text("raise ImportError('libopenvino.so: cannot open shared object file')")
+    environment = {**os.environ, "AGNEWS_ENGINE": "openvino", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "agnews_core", "classify", "A text", "--adapter", str(trained_run.adapter_dir), "--json"],
+        capture_output=True, text=True, cwd=PROJECT, env=environment, check=True,
+    )  # fmt: skip
+    assert len(json.loads(done.stdout)) == 1
+    assert "OpenVINO could not be used (ImportError: libopenvino.so: cannot open shared object file)" in done.stderr
+    assert "Engine: PyTorch in " in done.stderr
+
+
 def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
     status, out, _ = run_command(
         capsys, "classify", "First text", "Second", "--adapter", trained_run.adapter_dir, "--json"
@@ -38,6 +50,7 @@ def test_classify_takes_lines_from_standard_input(capsys, trained_run, monkeypat
     status, out, err = run_command(capsys, "classify", "--run", "trained")
     assert status == 0
     assert f"Model: {trained_run.adapter_dir}" in err
+    assert "Engine: PyTorch in fp32" in err
     assert [line.split("%  ")[1] for line in out.splitlines()] == ["One line", "Another"]
 
 

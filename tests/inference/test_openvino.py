@@ -103,12 +103,17 @@ def test_without_a_place_to_keep_it_a_model_is_compiled_each_time(module, tmp_pa
 
 def test_what_was_not_used_for_the_longest_time_makes_room(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "MAX_BYTES", 3000)
+    torn = tmp_path / "cache" / "compiled" / ".torn.model.17.4"  # by a process that was killed
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(bytes(500))
+    os.utime(torn, (0, 0))
     for at, key in enumerate(("first", "second")):
         compiled.write(key, bytes(1000))
         os.utime(compiled._find_path(key), (at, at))
     assert compiled.read("first") == bytes(1000)
     compiled.write("third", bytes(1000))
     assert compiled.read("second") is None
+    assert not torn.exists()
     assert compiled.read("first") == compiled.read("third") == bytes(1000)
 
 
