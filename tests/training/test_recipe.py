@@ -321,6 +321,15 @@ def stopped_copy(stopped_run, tmp_path) -> Run:
     return Run(home / "runs" / stopped_run.name)
 
 
+def test_a_checkpoint_holds_weights_and_moments_in_fp32(stopped_run):
+    checkpoint = find_checkpoint(stopped_run)
+    assert {tensor.dtype for tensor in load_file(checkpoint / ADAPTER_WEIGHTS).values()} == {torch.float32}
+    optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+    assert all(group["fused"] for group in optimizer["param_groups"])
+    moments = [state[name] for state in optimizer["state"].values() for name in ("exp_avg", "exp_avg_sq")]
+    assert {moment.dtype for moment in moments} == {torch.float32}
+
+
 def _write_as_the_first_version_did(run: Run) -> None:
     status = json.loads((run.path / "status.json").read_text())
     del status["schema_version"]
