@@ -19,6 +19,7 @@ from agnews_core.devices import (
     choose_precision,
     count_cores,
     cpu_has_bf16,
+    cpu_has_int8,
     read_available_memory,
     read_usage,
 )
@@ -282,3 +283,11 @@ def test_the_memory_to_be_had_is_what_the_container_leaves(monkeypatch, tmp_path
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(text)
     assert read_available_memory(proc=tmp_path / "cgroup", cgroups=tmp_path / "fs") == available
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has"), [({"avx512_vnni": True}, True), ({"avx_vnni": True}, False), ({}, False)]
+)
+def test_only_the_wide_int8_instructions_count(monkeypatch, capabilities, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert cpu_has_int8() is has
