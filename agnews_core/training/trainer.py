@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
 from agnews_core.config import TrainConfig
@@ -22,6 +23,7 @@ from agnews_core.training.checkpoints import CheckpointCallback, is_over, read_s
 from agnews_core.training.dropout import Drawn, DropoutCallback
 from agnews_core.training.fast_model import speed_up
 from agnews_core.training.parts import Parts
+from agnews_core.training.replay_texts import ReadAhead, ReplayedTexts
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,11 @@ class NewsTrainer(Trainer):
 
     record: RunCallback
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SeededLengthSampler:
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        texts, sampler = self.train_dataset, self._build_sampler()
+        return ReadAhead(sampler, texts.expect) if isinstance(texts, ReplayedTexts) else sampler
+
+    def _build_sampler(self) -> SeededLengthSampler:
         args = self.args
         batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         lengths = list(self.train_dataset["length"])
@@ -39,7 +45,7 @@ class NewsTrainer(Trainer):
 
     def compute_padding_share(self) -> float:
         """Return, and log, which share of the tokens of an epoch is padding."""
-        share = self._get_train_sampler().compute_padding_share(self.args.train_batch_size)
+        share = self._build_sampler().compute_padding_share(self.args.train_batch_size)
         logger.info("padding: %.1f %% of the tokens of an epoch", 100 * share)
         return share
 

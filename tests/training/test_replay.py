@@ -18,6 +18,7 @@ from agnews_core.runs import Run, create_run
 from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.training.replay import replay_frozen_layers
+from agnews_core.training.replay_file import HiddenStates
 from agnews_core.training.replay_folder import get_replay_dir
 from agnews_core.training.replay_texts import ReadAhead, pad_states
 from agnews_core.training.trainer import build_trainer
@@ -313,6 +314,13 @@ def test_a_run_that_began_without_goes_on_without(start, cache, tmp_path):
         row["step"]: row["loss"] for row in read_rows(whole) if "loss" in row
     }
     assert not cache.exists()
+
+
+def test_a_training_asks_for_its_texts_before_it_reads_them(start, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(HiddenStates, "expect", lambda states, row: asked.append(row))
+    train(start(max_steps=5))
+    assert sorted(asked) == list(range(144))
 
 
 def test_rows_are_expected_before_they_come_and_come_in_order():
