@@ -17,6 +17,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
+from agnews_core.devices import cpu_has_bf16
 from agnews_core.errors import StoppedEarlyError
 from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Engine, EngineName, build_engine, choose_engine
@@ -75,6 +76,7 @@ def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, 
         missing = _fill(path, layout, watch, source)
         mark_use(path)
         states = HiddenStates(path, layout)
+    note(run, source.reason)
     found = {"n_texts": layout.n_texts, "n_bytes": layout.n_bytes, "found": not missing, "engine": layout.key["engine"]}
     return states, choice.model_copy(update=found)
 
@@ -105,9 +107,7 @@ class _Source:
 
     def find_layout(self) -> Layout:
         """Return the layout of a file that is there; otherwise one for the engine that can be had for it."""
-        # fp32 is exact to the last digits, whatever is fastest here.
-        is_exact = self._parts.resolved.precision == "fp32"
-        layout = self._lay_out("torch" if is_exact else choose_engine())
+        layout = self._lay_out(_choose_engine(self._parts.resolved.precision))
         if _get_path(layout).exists():
             return layout
         return self._lay_out(self._build_engine(layout).name)  # another one may have stood in
@@ -115,6 +115,11 @@ class _Source:
     def build_compute(self, layout: Layout, count: Callable[[int], None]) -> "Compute":
         """Build what computes a file of this layout."""
         return Compute(self._build_engine(layout), self._tokens, self._parts.tokenizer.pad_token_id, count)
+
+    @property
+    def reason(self) -> str:
+        """Why another engine stood in for the one that was to compute, or ""."""
+        return self._engine.reason if self._engine else ""
 
     def _lay_out(self, engine: str) -> Layout:
         key = {
@@ -172,6 +177,14 @@ class _Watch:
     def _obey_stop(self) -> None:
         if self._run.read_stop():
             raise StoppedEarlyError("Stopped while frozen layers were computed, before training began.")
+
+
+def _choose_engine(precision: str) -> EngineName:
+    """Return the fastest engine that is as exact as the training is."""
+    fastest = choose_engine()
+    if precision != "fp32" or (fastest == "openvino" and not cpu_has_bf16()):
+        return fastest
+    return "torch"  # on a GPU too, where the fastest one is in half precision
 
 
 @dataclass(frozen=True)

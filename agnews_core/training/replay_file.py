@@ -108,15 +108,21 @@ def lay_out(path: Path, layout: Layout) -> None:
     Raises:
         OSError: There is no room, or the folder cannot be written.
     """
-    with path.open("r+b" if path.exists() else "w+b") as file:
-        if file.read(len(layout.prefix)) != layout.prefix:
-            file.truncate(0)
-            file.seek(0)
-            file.write(layout.prefix)
-            file.flush()
+    if not _is_laid_out(path, layout):
+        path.unlink(missing_ok=True)  # whoever may be reading the foreign one keeps it
+        path.write_bytes(layout.prefix)
+    with path.open("r+b") as file:
         file.truncate(layout.n_bytes)
         if hasattr(os, "posix_fallocate"):  # a disk too small is found out now, and not half an hour later
             os.posix_fallocate(file.fileno(), 0, layout.n_bytes)
+
+
+def _is_laid_out(path: Path, layout: Layout) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(layout.prefix)) == layout.prefix
+    except FileNotFoundError:
+        return False
 
 
 def find_unfilled(path: Path, layout: Layout, tell: Callable[[int], None]) -> list[int]:

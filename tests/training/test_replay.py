@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from agnews_core.errors import StoppedEarlyError
 from agnews_core.labels import LABELS
 from agnews_core.models.weights import save_adapter
 from agnews_core.runs import Run, create_run
+from agnews_core.training import replay
 from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.training.replay import replay_frozen_layers
@@ -42,8 +44,9 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def start(tiny_settings, tmp_path, cache):
-    """Make a run of the tiny model: six steps, three passes over the frozen layers' texts."""
+def start(tiny_settings, tmp_path, cache, monkeypatch):
+    """Make a run of the tiny model; its frozen layers are computed by the engine that is ready soonest."""
+    monkeypatch.setenv("AGNEWS_ENGINE", "torch-bf16")
 
     def start(**settings) -> Run:
         return create_run(
@@ -78,6 +81,25 @@ def test_without_dropout_and_in_fp32_the_losses_are_those_of_plain_training(star
         train(run)
     assert replayed.read_status().resolved.replay.used
     assert _losses(replayed) == pytest.approx(_losses(plain), abs=1e-4)
+
+
+def test_the_fastest_engine_computes_them_and_where_it_fails_another_does_and_that_is_said(start, monkeypatch):
+    monkeypatch.delenv("AGNEWS_ENGINE")
+    fastest, other = start(max_steps=2, precision="bf16"), start(max_steps=2, precision="bf16")
+    assert train(fastest).resolved.replay.engine == "openvino"
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "agnews_core.inference.openvino_engine")
+    shutil.rmtree(get_replay_dir())
+    status = train(other)
+    assert status.resolved.replay.engine in ("torch-bf16", "torch")
+    assert any(note.startswith("OpenVINO could not be used") for note in status.notes)
+    assert _losses(fastest) == pytest.approx(_losses(other), abs=0.02)
+
+
+def test_in_fp32_an_engine_computes_that_is_as_exact(start, monkeypatch):
+    monkeypatch.delenv("AGNEWS_ENGINE")
+    monkeypatch.setattr(replay, "cpu_has_bf16", lambda: True)
+    assert train(start(max_steps=1, precision="fp32")).resolved.replay.engine == "torch"
 
 
 def _build_backbone(kind: str, tiny_backbone: Path, folder: Path) -> Path:
