@@ -183,6 +183,14 @@ def test_a_table_is_read_piece_by_piece(upload):
         assert (read.kind, read.texts) == (kind, ["news"] * rows)
 
 
+def test_json_lines_are_read_line_by_line(upload):
+    rows = 200_000  # 130 MB as objects
+    data = '{"label": 1, "title": "news", "description": "of the day"}\n' * rows
+    read = upload("news.jsonl", data, limits=Limits(memory_bytes=100 * 2**20))
+    assert (read.kind, read.column, len(read.texts)) == ("json", "title + description", rows)
+    assert set(read.texts) == {"news of the day"}
+
+
 def test_a_row_that_is_longer_than_a_piece_is_a_sentence(upload):
     message = (
         r"^This table has a row of more than 4 MB, or a quotation mark that is not closed; save it again as CSV\.$"
