@@ -24,6 +24,7 @@ from agnews_core.ui.predict_upload import (
     build_file,
     build_first_rows,
     build_options,
+    build_status,
     read_file,
     wire_reading,
 )
@@ -55,12 +56,13 @@ def build_tab(runs_dir: Path) -> None:
             upload_parts |= build_options()
             predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel-button")
-    upload_parts |= build_first_rows()
+    upload_parts |= build_status()
     with gr.Column(visible=False) as answer:
         progress = gr.HTML(elem_id="predict-progress")
         with gr.Column(visible=False, elem_id="predict-results") as results:
             parts = build_results()
     cancelled = gr.HTML(build_line("Cancelled; press Predict to begin again."), visible=False)
+    upload_parts |= build_first_rows()
     # Outside of the column: a column that appears would show it.
     saved = gr.DownloadButton("Save the predictions", visible="hidden", elem_id="saved-predictions")
     upload, table = (gr.State(None, time_to_live=KEPT_SECONDS) for _ in range(2))
@@ -134,7 +136,7 @@ def _predict_and_show(runs_dir: Path, view: _View, upload: KeptUpload | None, ke
         n_done += len(rows)
         yield {view.progress: build_progress("Predicting", n_done, len(texts), unit="texts")}
     table = build_table(apply_temperature(logits, classifier.temperature), texts=texts)
-    said = f"{upload.name}: {len(texts):,} texts classified by: {model.title}."
+    said = f"{len(texts):,} texts classified by: {model.title}."
     yield {view.progress: build_line(said), **show_table(view.shown, table)}
 
 

@@ -68,12 +68,14 @@ def build_options() -> dict[str, Any]:
     return parts
 
 
+def build_status() -> dict[str, Any]:
+    """Lay out the line that says what was read."""
+    return {"status": gr.HTML(build_line(EMPTY), elem_id="predict-status")}
+
+
 def build_first_rows() -> dict[str, Any]:
-    """Lay out what was read."""
-    return {
-        "status": gr.HTML(build_line(EMPTY), elem_id="predict-status"),
-        "first_rows": gr.HTML(visible=False, elem_id="first-rows"),
-    }
+    """Lay out the first rows of what was read; they are seen while there are no results above them."""
+    return {"first_rows": gr.HTML(visible=False, elem_id="first-rows")}
 
 
 def wire_reading(view: UploadView, predicted: Any, *, to_hide: list[Any]) -> None:
