@@ -57,7 +57,7 @@ def predict(file: Path, model: ModelOptions, choice: Choice, csv: _Csv, as_json:
             pieces = iterate_probabilities(classifier, upload.texts, tell)
             write_csv(pieces, csv.output, label_names=csv.label_names, probabilities=csv.probabilities)
     if as_json:
-        counts = {"n": n_texts, "output": str(csv.output)}
+        counts = {"n": n_texts, "output": str(csv.output), "engine": classifier.engine.name}
         print_json({"file": str(file), "kind": upload.kind, "column": upload.column, **counts}, out)
     else:
         click.echo(f"{n_texts:,} predictions in {csv.output}")

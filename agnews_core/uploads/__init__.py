@@ -1,6 +1,8 @@
-"""Reads the texts out of a file that a stranger uploaded, whatever kind of file it is.
+"""Reads the texts out of a file that a stranger uploaded, or that lies on one's own machine, whatever kind of file it is.
 
-    parent (this process)  ── the open file ──>  child (another process)  ── lines of texts ──>  back here
+    parent (this process)  ── the open file ──>  child (another process)  ── a file of lines of texts ──>  back here
+
+Neither side holds all texts, unless the kind of file wants it. A stranger's file has fixed limits, one's own the machine's.
 
 Read are pickles, CSV, TSV, plain text, JSON, JSON lines, Parquet and Arrow. What a file is, its content tells; its name
 only decides where the content leaves two readings open. The child alone looks into the file. It is started afresh for

@@ -1,3 +1,4 @@
+import io
 import json
 import pickle
 import signal
@@ -6,6 +7,7 @@ import sys
 import time
 from functools import partial
 
+from agnews_core.cli import main
 from agnews_core.uploads import limits
 from tests.cli.commands import PROJECT, fails, run_command
 
@@ -16,7 +18,9 @@ def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run,
     where = ["--adapter", trained_run.adapter_dir, "--output", output]
     status, out, _ = run_command(capsys, "predict", example, *where, "--json")
     assert status == 0
-    assert json.loads(out)["n"] == 60
+    told = json.loads(out)
+    assert (told["n"], told["kind"], told["column"], told["output"]) == (60, "pickle", "text", str(output))
+    assert told["engine"] in ("openvino", "torch-bf16", "torch", "cuda")
     rows = [line.split(",") for line in output.read_text().splitlines()]
     assert rows[0] == ["ID", "Label"]
     assert [row[0] for row in rows[1:]] == [str(number) for number in range(60)]
@@ -93,3 +97,24 @@ def test_ctrl_c_in_the_middle_leaves_the_old_predictions_and_no_other_file(train
     assert err.splitlines()[-1] == b"Interrupted."
     assert output.read_text() == "old"
     assert list(output.parent.iterdir()) == [output]
+
+
+def test_a_terminal_is_told_what_goes_on_from_the_first_moment_to_the_last_text(trained_run, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    (tmp_path / "news.txt").write_text("News of the day\n" * 100)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    where = ["--adapter", str(trained_run.adapter_dir), "--output", str(tmp_path / "o.csv")]
+    assert main(["predict", str(tmp_path / "news.txt"), *where]) == 0
+    said = terminal.getvalue()
+    stages = (
+        "Reading news.txt: 0 bytes [00:00]",
+        "Loading the model [00:00]",
+        "Classifying:   0%",
+        "Classifying: 100%",
+    )
+    places = [said.index(stage) for stage in stages]
+    assert places == sorted(places)
+    assert "| 100/100 [" in said
