@@ -66,7 +66,7 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
     forward = tokens * layer.forward_seconds  # a text, a layer
     trained = n_steps * config.step_texts  # by each process
     below = built.n_layers - built.n_trained_layers
-    fill = replay.n_texts * once * forward
+    fill = (inputs.n_train + evaluations.n_texts) * once * forward
     seconds = (
         fill
         + trained * (tokens * built.n_trained_layers * layer.step_seconds + (below - once) * forward)
