@@ -42,7 +42,10 @@ def main(folder: Path) -> None:
         take(browser, app, folder, "empty", tuple(STEPS))
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(app.url)
-        start(page, **{**SHORT, "data": "/no/such/folder"})
+        bad = Path(runs) / "news"
+        bad.mkdir()
+        (bad / "train.csv").write_text("text,label\nGood news,5\n")
+        start(page, **{**SHORT, "data": str(bad)})
         wait_for_state(page, "Failed")
         take(browser, app, folder, "failed", ("Train",))
         start(page, **LONG)

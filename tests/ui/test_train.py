@@ -8,7 +8,7 @@ import pytest
 
 from agnews_core.runs import Run, list_runs
 from tests.rows import read_rows
-from tests.ui.conftest import choose_tab, configure, count_points, run_app, wait_for, wait_for_state
+from tests.ui.conftest import choose_tab, configure, count_points, read_toast, run_app, wait_for, wait_for_state
 
 LONG = {"max_steps": 2000, "eval_steps": 10, "per_device_train_batch_size": 4, "early_stopping_patience": 0}
 
@@ -99,7 +99,7 @@ def test_after_kill_9_the_run_reads_interrupted_and_resume_goes_on_from_the_last
 def test_a_mistyped_folder_of_news_is_told_before_there_is_a_run(app, visit, tiny):
     page = visit(app)
     start(page, **{**tiny, "data": "/no/such/folder"})
-    page.get_by_text("There is no news folder /no/such/folder").first.wait_for()
+    assert "There is no news folder /no/such/folder" in read_toast(page)
     assert list_runs(app.runs_dir) == []
 
 
