@@ -6,6 +6,7 @@
     │   └── UnsafePickleError   a pickle that asks for more than plain data
     ├── HubError           something of the hub that cannot be had; passed on in words that say what it was for
     ├── CheckpointError    a backbone, adapter or checkpoint that cannot be had or does not fit
+    ├── ProcessLostError   one of several processes that work together is gone
     └── RunError           a run that cannot be created, found, resumed or finished
         └── StoppedEarlyError   a stop was asked for before there was anything to keep
 
@@ -46,6 +47,10 @@ class HubError(AgNewsError):
 
 class CheckpointError(AgNewsError):
     """A backbone, an adapter or a checkpoint cannot be had, or does not fit what it is used with."""
+
+
+class ProcessLostError(AgNewsError):
+    """Another of the processes that work together is gone, or does not answer."""
 
 
 class RunError(AgNewsError):

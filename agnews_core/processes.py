@@ -8,11 +8,13 @@ process may download for an hour while the others wait. A process that dies is n
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from agnews_core.devices import choose_device, count_cores
+from agnews_core.errors import ProcessLostError
 
 Value = TypeVar("Value")
 
@@ -81,6 +83,50 @@ def share_flag(flag: bool) -> bool:
     told = torch.tensor([flag])
     torch.distributed.broadcast(told, src=0, group=_join())
     return bool(told)
+
+
+def scatter(values: list[Any] | None) -> Any:
+    """Return in each process its own of the values that the first one has; the others give None.
+
+    Raises:
+        ProcessLostError: Another process is gone.
+    """
+    import torch
+
+    own: list[Any] = [None]
+    with _telling_of_loss():
+        torch.distributed.scatter_object_list(own, values, src=0, group=_join())
+    return own[0]
+
+
+def gather(value: Any) -> list[Any]:
+    """Return in the first process what each has, in the order of their ranks; in the others nothing.
+
+    Raises:
+        ProcessLostError: Another process is gone.
+    """
+    import torch
+
+    values = [None] * count_processes() if is_first() else None
+    with _telling_of_loss():
+        torch.distributed.gather_object(value, values, dst=0, group=_join())
+    return values or []
+
+
+@contextmanager
+def _telling_of_loss() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_loss(error):
+            raise
+        raise build_loss() from error
+
+
+def build_loss() -> ProcessLostError:
+    """Return the error to raise where another process is gone."""
+    which = f"Another of the {count_processes()} processes"
+    return ProcessLostError(f"{which} ended or no longer answers, or all were told to end.")
 
 
 def leave() -> None:

@@ -10,6 +10,7 @@ from agnews_core.cli.output import progress
 from agnews_core.inference import catalogue
 from agnews_core.inference.catalogue import TrainedModel
 from agnews_core.models.adapters import read_adapter_info
+from agnews_core.processes import is_first
 from agnews_core.runs import find_run, find_runs_dir
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from typing import IO, Any
 
 import click
 
+from agnews_core.processes import is_first
+
 TERMINAL_SECONDS = 0.5
 LOG_SECONDS = 60.0
 EXIT_MISTAKE = 2
@@ -35,6 +37,9 @@ def progress(what: str, total: int | None = None, *, unit: str = "") -> Iterator
     Yields:
         What to tell how many are done, as often as one likes.
     """
+    if not is_first():  # of several processes that work together, one speaks
+        yield lambda *_: None
+        return
     from tqdm import tqdm
 
     on_terminal = sys.stderr.isatty()

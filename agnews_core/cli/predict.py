@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from agnews_core.cli.launch import check_launch, ending_in_order
 from agnews_core.cli.models import find_model, load_classifier
 from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, collect
 from agnews_core.cli.output import print_json, progress, quiet_stdout
+from agnews_core.processes import is_first, load_in_turn, share
 from agnews_core.uploads import Choice, Upload, choose_own_limits, open_upload
 
 
@@ -48,13 +50,21 @@ class _Csv:
 @JSON_OPTION
 def predict(file: Path, model: ModelOptions, choice: Choice, csv: _Csv, as_json: bool) -> None:
     """Classify the texts in FILE (pickle, csv, tsv, jsonl, json, parquet, arrow, txt) and write a CSV of ID,Label."""
-    with quiet_stdout(as_json) as out, _open(file, choice) as upload:
-        classifier = load_classifier(find_model(model))
-        from agnews_core.inference.csv_files import iterate_probabilities, write_csv
+    check_launch()
+    with quiet_stdout(as_json) as out, ending_in_order(), ExitStack() as stack:
+        opened: list[Upload] = []
+        share(lambda: opened.append(stack.enter_context(_open(file, choice))))
+        classifier = load_in_turn(lambda: load_classifier(find_model(model)))
+        from agnews_core.inference.csv_files import write_csv
+        from agnews_core.inference.shared import classify_for_the_first, iterate_shared
 
+        if not is_first():
+            classify_for_the_first(classifier)
+            return
+        (upload,) = opened
         n_texts = len(upload.texts)
         with progress("Classifying", n_texts, unit=" texts") as tell:
-            pieces = iterate_probabilities(classifier, upload.texts, tell)
+            pieces = iterate_shared(classifier, upload.texts, tell)
             write_csv(pieces, csv.output, label_names=csv.label_names, probabilities=csv.probabilities)
     if as_json:
         counts = {"n": n_texts, "output": str(csv.output), "engine": classifier.engine.name}

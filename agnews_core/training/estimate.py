@@ -36,14 +36,14 @@ CPU_GROWTH_BYTES, CPU_GROWTH_STEPS, LEAST_GROWTH = 2 * 2**30, 200, 0.25
 _ONE_AT_A_TIME = threading.Lock()  # of many visitors, one reads the news, and the others wait for that
 
 
-def assess(config: TrainConfig) -> Assessment:
-    """Plan a run and estimate what it takes.
+def assess(config: TrainConfig, *, n_processes: int | None = None) -> Assessment:
+    """Plan a run and estimate what it takes, trained by so many processes; unasked, by as many as this is one of.
 
     Raises:
         AgNewsError: The settings cannot be carried out, and why.
     """
     missing: list[AgNewsError] = []
-    resolved = resolve(config, missing=missing)
+    resolved = resolve(config, missing=missing, n_processes=n_processes)
     config = resolved.apply_to(config)
     built = plan(config)
     n_train, n_validation = _count_texts(config, missing)
@@ -64,7 +64,8 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
     tokens = min(MEAN_TOKENS, config.max_length)
     evaluated = math.ceil(n_steps / evaluations.every_steps) * evaluations.n_texts
     forward = tokens * layer.forward_seconds  # a text, a layer
-    trained = n_steps * config.step_texts  # by each process
+    # Of each process, on a GPU of its own; those on a CPU share its cores.
+    trained = n_steps * config.step_texts * (resolved.n_processes if resolved.device == "cpu" else 1)
     below = built.n_layers - built.n_trained_layers
     fill = (inputs.n_train + evaluations.n_texts) * once * forward
     seconds = (

@@ -11,7 +11,7 @@ import torch
 
 from agnews_core.errors import AgNewsError, StoppedEarlyError
 from agnews_core.libraries import read_versions
-from agnews_core.processes import count_processes, is_loss
+from agnews_core.processes import build_loss, is_loss
 from agnews_core.runs import Phase, Run, State, now
 from agnews_core.runs.metrics import Reading, read_on
 
@@ -105,10 +105,7 @@ def explain(error: Exception, run: Run) -> str:
 
 def describe_loss() -> str:
     """Return a sentence on a training whose processes are no longer all there."""
-    return (
-        f"Another of the {count_processes()} processes that trained this run ended or no longer answers, or all were told to "
-        "end; resume goes on from the last checkpoint."
-    )
+    return f"{build_loss()} Resume goes on from the last checkpoint."
 
 
 @contextmanager

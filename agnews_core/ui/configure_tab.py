@@ -7,6 +7,7 @@ import gradio as gr
 
 from agnews_core.config import PRESETS, TrainConfig, build_config
 from agnews_core.errors import AgNewsError
+from agnews_core.jobs.child import count_planned_processes
 from agnews_core.libraries import import_libraries
 from agnews_core.models.backbones import count_layers
 from agnews_core.publishing.downloads import choose_download_path
@@ -97,7 +98,7 @@ def _assess(config: TrainConfig) -> Assessment:
     import_libraries()
     from agnews_core.training.estimate import assess
 
-    return assess(config)
+    return assess(config, n_processes=count_planned_processes())
 
 
 def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> None:

@@ -7,9 +7,14 @@ import sys
 import time
 from functools import partial
 
+import psutil
+
 from agnews_core.cli import main
+from agnews_core.jobs.child import build_launcher
 from agnews_core.uploads import limits
 from tests.cli.commands import PROJECT, fails, run_command
+from tests.conftest import read_sample
+from tests.jobs.test_queue import wait_until
 
 
 def test_predict_writes_the_example_s_classes_in_file_order(capsys, trained_run, tmp_path):
@@ -118,3 +123,40 @@ def test_a_terminal_is_told_what_goes_on_from_the_first_moment_to_the_last_text(
     places = [said.index(stage) for stage in stages]
     assert places == sorted(places)
     assert "| 100/100 [" in said
+
+
+def test_two_processes_predict_each_text_once_and_as_one_process_does(capsys, trained_run, tmp_path):
+    news = [row["text"] for row in read_sample("train")]
+    (tmp_path / "news.txt").write_text("".join(f"{number} {news[number % len(news)]}\n" for number in range(4107)))
+    where = [tmp_path / "news.txt", "--adapter", trained_run.adapter_dir, "--probabilities"]
+    command = [*build_launcher(2), "-m", "agnews_core", "predict", *where, "--output", tmp_path / "two.csv", "--json"]
+    done = subprocess.run(list(map(str, command)), cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == 4107
+    assert done.stderr.count("Model: ") == 1
+    assert run_command(capsys, "predict", *where, "--output", tmp_path / "one.csv")[0] == 0
+    assert (tmp_path / "two.csv").read_text() == (tmp_path / "one.csv").read_text()
+
+
+def test_when_one_of_two_processes_that_predict_dies_no_file_is_left_and_that_is_said(trained_run, tmp_path):
+    (tmp_path / "news.txt").write_text("News of the day\n" * 400_000)
+    (tmp_path / "out").mkdir()
+    command = [
+        *build_launcher(2),
+        "-m",
+        "agnews_core",
+        "predict",
+        tmp_path / "news.txt",
+        "--output",
+        tmp_path / "out" / "p.csv",
+    ]
+    with (tmp_path / "said").open("w") as said:
+        launcher = subprocess.Popen(
+            list(map(str, [*command, "--adapter", trained_run.adapter_dir])), cwd=PROJECT, stderr=said
+        )
+        wait_until(lambda: list((tmp_path / "out").iterdir()), seconds=120)
+        second = next(child for child in psutil.Process(launcher.pid).children() if child.environ()["RANK"] == "1")
+        second.kill()
+        assert launcher.wait(60) == 1
+    assert list((tmp_path / "out").iterdir()) == []
+    assert "Error: Another of the 2 processes ended or no longer answers" in (tmp_path / "said").read_text()

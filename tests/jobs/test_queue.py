@@ -1,5 +1,6 @@
 """The queue and its worker, with trainings that do what a test needs; one real one in its child process."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,16 +8,19 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.errors import RunError
+from agnews_core.errors import ConfigError, RunError
+from agnews_core.jobs import child
 from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import MAX_WAITING, JobQueue
 from agnews_core.jobs.visitors import HOST
 from agnews_core.runs import Run, create_run, find_run, now
 from agnews_core.runs.overview import RunsWatch
 from agnews_core.runs.snapshot import take_snapshot
+from agnews_core.training.checkpoints import find_checkpoint
 from tests.rows import read_rows
 
 
@@ -376,11 +380,52 @@ def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp
     assert state(run) == "interrupted"
 
 
-def find_children_of_tests(run):
-    import psutil
+def test_a_run_of_several_processes_is_started_resumed_and_stopped_by_the_queue_as_any_other(
+    tmp_path, tiny, monkeypatch
+):
+    monkeypatch.setenv("AGNEWS_NUM_PROCESSES", "2")
+    queue = JobQueue(tmp_path)
+    queue.start_worker()
+    run = queue.start(tiny.model_copy(update={"max_steps": 5000}), by=HOST)
+    wait_until(lambda: find_checkpoint(run), seconds=120)
+    assert run.read_status().resolved.n_processes == 2
+    (first,) = [pid for pid in find_children_of_tests(run) if psutil.Process(pid).environ().get("RANK") == "0"]
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "was killed" in run.read_status().reason)
+    assert run.read_status().reason.startswith(
+        "A training process was killed, most often because memory ran out. Resume goes"
+    )
+    assert state(run) == "interrupted"
+    monkeypatch.delenv("AGNEWS_NUM_PROCESSES")  # a run goes on with as many as it began with
+    queue.resume(run.name, by=HOST)
+    wait_until(lambda: run.read_status().phase == "training", seconds=120)
+    queue.stop(run.name, by=HOST)
+    wait_until(lambda: run.read_status().ended_at, seconds=120)
+    assert state(run) == "stopped"
+    assert run.has_model()
+    assert "4 texts x 1 = 8 a step" in " ".join(run.read_status().notes)
+    wait_until(lambda: not find_children_of_tests(run))
 
-    children = psutil.Process().children()
-    return [child.pid for child in children if str(run.path.resolve()) in " ".join(child.cmdline())]
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [("two", "AGNEWS_NUM_PROCESSES must be a number of processes, got 'two'."), ("3", "3 processes need a GPU each")],
+)
+def test_a_number_of_processes_that_cannot_be_is_refused(monkeypatch, wanted, reason):
+    monkeypatch.setattr(child, "count_gpus", lambda: 2)
+    assert child.count_planned_processes() == 2
+    monkeypatch.setenv("AGNEWS_NUM_PROCESSES", wanted)
+    with pytest.raises(ConfigError, match=reason):
+        child.count_planned_processes()
+
+
+def find_children_of_tests(run):
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended
+            if str(run.path.resolve()) in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return found
 
 
 def test_a_damaged_run_can_be_deleted(tmp_path):

@@ -105,7 +105,7 @@ def test_the_metrics_of_two_processes_are_of_each_validation_text_once(pair_run)
     assert [row["eval_counts"] for row in evaluations] == [[16, 16]] * 3
 
 
-LOST = "Another of the 2 processes that trained this run ended or no longer answers, or all were told to end; resume goes on"
+LOST = "Another of the 2 processes ended or no longer answers, or all were told to end. Resume goes on"
 
 
 def test_when_one_process_dies_the_other_says_so_and_the_run_goes_on_where_it_was(pair_run, tmp_path):
