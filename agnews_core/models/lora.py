@@ -221,6 +221,7 @@ def _load_bare(backbone: Backbone) -> Any:
             return AutoModelForSequenceClassification.from_pretrained(
                 backbone.folder,
                 config=backbone_config,
+                dtype=torch.float32,  # as it is trained; a folder may hold it in half of that
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,

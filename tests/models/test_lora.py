@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from transformers import AutoModel
 
 from agnews_core.config import build_config
 from agnews_core.errors import CheckpointError, ConfigError
@@ -127,6 +128,13 @@ def test_the_same_seed_builds_the_same_head(seed_config, tiny_backbone):
     backbone = load_backbone(str(tiny_backbone))
     first, second = (build_model(seed_config, backbone).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_weights_that_are_kept_in_16_bits_are_trained_in_32(seed_config, tiny_backbone, tmp_path):
+    folder = shutil.copytree(tiny_backbone, tmp_path / "half")
+    AutoModel.from_pretrained(tiny_backbone).half().save_pretrained(folder)
+    model = build_model(seed_config, load_backbone(str(folder)))
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_a_backbone_with_damaged_weights_is_a_sentence(tiny_backbone, tmp_path):
