@@ -33,6 +33,16 @@ def get_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def count_processes_here() -> int:
+    """Return how many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def get_rank_here() -> int:
+    """Return which of this machine's this is, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 def is_first() -> bool:
     """Return whether this is the one that decides, writes and speaks."""
     return get_rank() == 0
@@ -83,6 +93,27 @@ def share_flag(flag: bool) -> bool:
     told = torch.tensor([flag])
     torch.distributed.broadcast(told, src=0, group=_join())
     return bool(told)
+
+
+def attempt_together(act: Callable[[], Value]) -> Value:
+    """Do something in all processes at once, and return what it gives here.
+
+    Raises:
+        OSError: It failed so in one of them, and counts as failed in all.
+        ProcessLostError: Another process is gone.
+    """
+    if count_processes() == 1:
+        return act()
+    failure: OSError | None = None
+    try:
+        done = act()
+    except OSError as error:
+        failure = error
+    failures = gather(failure and (failure.errno, failure.strerror))
+    told = share(lambda: next(filter(None, failures), None))
+    if told is not None:
+        raise failure or OSError(*told)
+    return done
 
 
 def scatter(values: list[Any] | None) -> Any:
@@ -162,7 +193,7 @@ def _broadcast(value: Any) -> Any:
 @functools.cache
 def _join() -> Any:
     """Join the others, give this process its share of the cores, and return the group that agreements go through."""
-    _share_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # before torch reads it
+    _share_cores(count_processes_here())  # before torch reads it
     import torch
     from accelerate import PartialState
 

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from agnews_core.errors import AgNewsError
 from agnews_core.runs import Run, share_run
@@ -63,7 +62,7 @@ def start_pair(
     for rank in ("0", "1"):
         place = {**of_both, "RANK": rank, "LOCAL_RANK": rank}
         pair.append(
-            _SERVER.Process(target=_train, args=(run, resume, moment, dict(os.environ), place, prepare), daemon=True)
+            _SERVER.Process(target=_train, args=(run, resume, moment, {**os.environ, **place}, prepare), daemon=True)
         )
         pair[-1].start()
     return pair
@@ -88,11 +87,10 @@ def _train(
     resume: bool,
     moment: Moment | None,
     environment: Mapping[str, str],
-    place: Mapping[str, str] = MappingProxyType({}),
     prepare: Callable[[], None] | None = None,
 ) -> None:
-    os.environ.update({**environment, **place})  # a test's, which the server was not started with
-    if place:
+    os.environ.update(environment)  # a test's, which the server was not started with
+    if "RANK" in environment:
         with (run.path / "output.txt").open("ab") as output:
             os.dup2(output.fileno(), 2)
     from agnews_core.training.recipe import train

@@ -3,14 +3,11 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
-
 from agnews_core.cli.options import ModelOptions
-from agnews_core.cli.output import progress
+from agnews_core.cli.output import progress, say
 from agnews_core.inference import catalogue
 from agnews_core.inference.catalogue import TrainedModel
 from agnews_core.models.adapters import read_adapter_info
-from agnews_core.processes import is_first
 from agnews_core.runs import find_run, find_runs_dir
 
 if TYPE_CHECKING:
@@ -39,10 +36,10 @@ def _find_named(options: ModelOptions) -> TrainedModel:
 
 def load_classifier(model: TrainedModel) -> "Classifier":
     """Load a model, and print which one it is and what computes it."""
-    click.echo(f"Model: {model.adapter_dir}", err=True)
+    say(f"Model: {model.adapter_dir}")
     with progress("Loading the model"):
         from agnews_core.inference.classifier import Classifier
 
         classifier = Classifier.load(model.adapter_dir, backbone_name=model.backbone)
-    click.echo(f"Engine: {classifier.engine.title}", err=True)
+    say(f"Engine: {classifier.engine.title}")
     return classifier

@@ -37,7 +37,7 @@ def progress(what: str, total: int | None = None, *, unit: str = "") -> Iterator
     Yields:
         What to tell how many are done, as often as one likes.
     """
-    if not is_first():  # of several processes that work together, one speaks
+    if not is_first():
         yield lambda *_: None
         return
     from tqdm import tqdm
@@ -73,6 +73,12 @@ def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def say(text: str) -> None:
+    """Print a line on standard error; of several processes that work together, the first one does."""
+    if is_first():
+        click.echo(text, err=True)
 
 
 def print_json(value: Any, out: IO[str]) -> None:

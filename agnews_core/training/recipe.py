@@ -86,7 +86,7 @@ def _train(run: Run, *, resume: bool) -> RunStatus:
 def _train_model(run: Run, *, resume: bool) -> Trained | None:
     """Train, and save the best model beside the one that may be kept from an earlier stop; only the first process returns it."""
     checkpoint = share(lambda: _find_start(run)) if resume else None
-    parts = load_in_turn(lambda: replay_frozen_layers(run, load_parts(run)))
+    parts = replay_frozen_layers(run, load_in_turn(lambda: load_parts(run)))
     if resume:
         share(lambda: _go_back(run, find_step(checkpoint)))
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)

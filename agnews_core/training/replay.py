@@ -1,13 +1,15 @@
 """Frozen layers once: what enters the lowest trained layer is computed for each text, kept in a file and read ever after.
 
-The file serves every pass of a training and its evaluations, and the next run on the same news and base model. It is a cache:
+The file serves every pass of a training and its evaluations, and the next run on the same news and base model. The processes of
+a machine each fill a share of it. It is a cache:
 where it cannot be had, the run computes all layers in each pass and says so.
 """
 
 import errno
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -21,6 +23,7 @@ from agnews_core.devices import cpu_has_bf16
 from agnews_core.errors import StoppedEarlyError
 from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Engine, EngineName, build_engine, choose_engine
+from agnews_core.processes import attempt_together, count_processes_here, get_rank_here, share
 from agnews_core.runs import PhaseProgress, Replay, Run
 from agnews_core.training.parts import Parts
 from agnews_core.training.records import enter, note
@@ -41,7 +44,7 @@ def replay_frozen_layers(run: Run, parts: Parts) -> Parts:
     choice = parts.resolved.replay
     if choice is None or not choice.used:
         return parts
-    enter(run, "computing frozen layers")
+    share(lambda: enter(run, "computing frozen layers"))
     try:
         states, choice = _open_states(run, parts, choice)
     except OSError as error:
@@ -67,18 +70,23 @@ def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, 
     """Return the hidden states of all texts, computed now as far as they are not there, and what became of the choice."""
     tokens = read_tokens(concatenate_datasets([parts.train_tokens, parts.validation_tokens]))
     source = _Source(parts, tokens, choice.n_layers)
-    layout = source.find_layout()
+    layout = share(source.find_layout)
     path, watch = _get_path(layout), _Watch(run, layout.n_texts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locking(path, watch.wait):
-        if not make_room(path, layout.n_bytes):
-            raise OSError(errno.ENOSPC, "other runs are using all the room there is")
+    with ExitStack() as held:
+        attempt_together(lambda: held.enter_context(_holding(path, watch)) if get_rank_here() == 0 else None)
         missing = _fill(path, layout, watch, source)
-        mark_use(path)
-        states = HiddenStates(path, layout)
+        states = attempt_together(lambda: HiddenStates(path, layout))
     note(run, source.reason)
     found = {"n_texts": layout.n_texts, "n_bytes": layout.n_bytes, "found": not missing, "engine": layout.key["engine"]}
     return states, choice.model_copy(update=found)
+
+
+@contextmanager
+def _holding(path: Path, watch: "_Watch") -> Iterator[None]:
+    """Hold the right to fill a file, for all processes of this machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locking(path, watch.wait):
+        yield
 
 
 def _get_path(layout: Layout) -> Path:
@@ -86,12 +94,26 @@ def _get_path(layout: Layout) -> Path:
 
 
 def _fill(path: Path, layout: Layout, watch: "_Watch", source: "_Source") -> list[int]:
-    """Fill what is missing of a file, and return which blocks that was; of one that cannot be written, nothing is left."""
-    try:
+    """Fill what is missing of a file, and return which blocks that was; of one that cannot be written, nothing is left.
+
+    Each process of this machine fills its share.
+    """
+
+    def begin() -> None:
+        if not make_room(path, layout.n_bytes):
+            raise OSError(errno.ENOSPC, "other runs are using all the room there is")
         lay_out(path, layout)
-        missing = find_unfilled(path, layout, watch.find)
-        if missing:
-            fill(path, layout, missing, source.build_compute(layout, watch.add))
+
+    def fill_own() -> None:
+        own = missing[get_rank_here() :: count_processes_here()]
+        if own:
+            fill(path, layout, own, source.build_compute(layout, watch.add))
+        mark_use(path)
+
+    try:
+        attempt_together(begin if get_rank_here() == 0 else lambda: None)
+        missing = attempt_together(lambda: find_unfilled(path, layout, watch.find))
+        attempt_together(fill_own)
         return missing
     except OSError:
         path.unlink(missing_ok=True)
@@ -153,8 +175,8 @@ class _Watch:
         self._tell()
 
     def add(self, n_texts: int) -> None:
-        """Record that some more are computed."""
-        self._n_done += n_texts
+        """Record that some more are computed, and as many by each other process of this machine."""
+        self._n_done = min(self._n_done + n_texts * count_processes_here(), self._n_total)
         self._tell()
 
     def wait(self) -> None:

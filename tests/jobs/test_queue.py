@@ -23,6 +23,8 @@ from agnews_core.runs.snapshot import take_snapshot
 from agnews_core.training.checkpoints import find_checkpoint
 from tests.rows import read_rows
 
+SLOW = 300  # for several processes that load their libraries on a busy machine
+
 
 def wait_until(condition, seconds=20):
     deadline = time.monotonic() + seconds
@@ -387,24 +389,24 @@ def test_a_run_of_several_processes_is_started_resumed_and_stopped_by_the_queue_
     queue = JobQueue(tmp_path)
     queue.start_worker()
     run = queue.start(tiny.model_copy(update={"max_steps": 5000}), by=HOST)
-    wait_until(lambda: find_checkpoint(run), seconds=120)
+    wait_until(lambda: find_checkpoint(run), seconds=SLOW)
     assert run.read_status().resolved.n_processes == 2
     (first,) = [pid for pid in find_children_of_tests(run) if psutil.Process(pid).environ().get("RANK") == "0"]
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: "was killed" in run.read_status().reason)
+    wait_until(lambda: "was killed" in run.read_status().reason, seconds=SLOW)
     assert run.read_status().reason.startswith(
         "A training process was killed, most often because memory ran out. Resume goes"
     )
     assert state(run) == "interrupted"
     monkeypatch.delenv("AGNEWS_NUM_PROCESSES")  # a run goes on with as many as it began with
     queue.resume(run.name, by=HOST)
-    wait_until(lambda: run.read_status().phase == "training", seconds=120)
+    wait_until(lambda: run.read_status().phase == "training", seconds=SLOW)
     queue.stop(run.name, by=HOST)
-    wait_until(lambda: run.read_status().ended_at, seconds=120)
+    wait_until(lambda: run.read_status().ended_at, seconds=SLOW)
     assert state(run) == "stopped"
     assert run.has_model()
     assert "4 texts x 1 = 8 a step" in " ".join(run.read_status().notes)
-    wait_until(lambda: not find_children_of_tests(run))
+    wait_until(lambda: not find_children_of_tests(run), seconds=SLOW)
 
 
 @pytest.mark.parametrize(

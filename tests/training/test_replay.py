@@ -1,6 +1,7 @@
 """Frozen layers computed once: runs of a tiny model that read them from a file, in every state that a file can be in."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from agnews_core.training.replay_file import HiddenStates
 from agnews_core.training.replay_folder import get_replay_dir
 from agnews_core.training.replay_texts import ReadAhead, pad_states
 from agnews_core.training.trainer import build_trainer
-from tests.processes import Moment, start_training
+from tests.processes import Moment, start_pair, start_training
 from tests.rows import read_rows
 
 
@@ -216,6 +217,44 @@ def test_two_runs_that_want_the_same_wait_for_one_filling(start, tmp_path):
         training.join()
     assert [run.read_status().resolved.replay.found for run in (first, second)] == [False, True]
     assert _losses(first) == _losses(second)
+
+
+def _record_shares():
+    """Record which blocks each process fills."""
+    fill = replay.fill
+
+    def fill_and_record(path, layout, blocks, compute):
+        path.with_name(f"share-{os.environ.get('RANK')}").write_text(json.dumps(blocks))
+        fill(path, layout, blocks, compute)
+
+    replay.fill = fill_and_record
+
+
+def test_two_processes_of_one_run_fill_a_share_of_the_file_each(start):
+    settings = {"data": "sample", "layer_ranks": {-1: 8}, "max_eval_samples": 40, "per_device_train_batch_size": 16}
+    pair, alone = start(**settings), start(**settings, gradient_accumulation_steps=2)
+    for process in start_pair(pair, prepare=_record_shares):
+        process.join()
+    assert pair.read_status().state == "finished", pair.read_status().reason
+    shares = [json.loads((get_replay_dir() / f"share-{rank}").read_text()) for rank in (0, 1)]
+    assert shares == [[0], [1]]
+    (file,) = _find_files()
+    of_two = file.read_bytes()
+    file.unlink()
+    train(alone)
+    assert file.read_bytes() == of_two
+    assert _losses(pair) == pytest.approx(_losses(alone), abs=0.01)
+
+
+def test_a_folder_that_two_processes_cannot_write_is_said_and_done_without_by_both(start, cache):
+    cache.write_text("no folder")
+    run = start(per_device_train_batch_size=16)
+    for process in start_pair(run):
+        process.join()
+    status = run.read_status()
+    assert status.state == "finished", status.reason
+    assert not status.resolved.replay.used
+    assert f"{get_replay_dir()} cannot keep them (Not a directory)." in " ".join(status.notes)
 
 
 def test_a_stop_is_obeyed_while_frozen_layers_are_computed(start, tmp_path):
