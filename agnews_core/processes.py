@@ -9,7 +9,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -25,12 +25,13 @@ EXIT_FOLLOWED = 2
 
 def count_processes() -> int:
     """Return how many processes train or predict together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    # Some systems set the second one for programs that are alone, too.
+    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def get_rank() -> int:
     """Return which of them this is, from 0."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "0")) if count_processes() > 1 else 0
 
 
 def count_processes_here() -> int:
@@ -58,7 +59,7 @@ def share(make: Callable[[], Value]) -> Value:
     """Return in all processes what the first one makes; the others wait for it, and end quietly where it fails.
 
     Raises:
-        RuntimeError: The connection to the first process broke.
+        ProcessLostError: Another process is gone.
         Whatever `make` raises, in the first process.
     """
     if count_processes() == 1:
@@ -71,7 +72,8 @@ def share(make: Callable[[], Value]) -> Value:
     try:
         made = make()
     except BaseException:
-        _broadcast((False, None))
+        with suppress(ProcessLostError):
+            _broadcast((False, None))
         raise
     _broadcast((True, made))
     return made
@@ -85,13 +87,18 @@ def load_in_turn(load: Callable[[], Value]) -> Value:
 
 
 def share_flag(flag: bool) -> bool:
-    """Return the first process's flag in all processes, in a fraction of a millisecond."""
+    """Return the first process's flag in all processes, in a fraction of a millisecond.
+
+    Raises:
+        ProcessLostError: Another process is gone.
+    """
     if count_processes() == 1:
         return flag
     import torch
 
     told = torch.tensor([flag])
-    torch.distributed.broadcast(told, src=0, group=_join())
+    with _telling_of_loss():
+        torch.distributed.broadcast(told, src=0, group=_join())
     return bool(told)
 
 
@@ -161,11 +168,16 @@ def build_loss() -> ProcessLostError:
 
 
 def leave() -> None:
-    """Part from the others, once all are here: from now on each may end when it likes, and the first has all cores to itself."""
+    """Part from the others, once all are here: from now on each may end when it likes, and the first has all cores to itself.
+
+    Raises:
+        ProcessLostError: Another process is gone.
+    """
     if count_processes() > 1:
         import torch
 
-        torch.distributed.barrier(group=_join())
+        with _telling_of_loss():
+            torch.distributed.barrier(group=_join())
         torch.distributed.destroy_process_group()
         if is_first():
             _share_cores(1)
@@ -186,7 +198,8 @@ def _broadcast(value: Any) -> Any:
     import torch
 
     told = [value]
-    torch.distributed.broadcast_object_list(told, src=0, group=_join())
+    with _telling_of_loss():
+        torch.distributed.broadcast_object_list(told, src=0, group=_join())
     return told[0]
 
 

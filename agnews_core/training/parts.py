@@ -17,6 +17,7 @@ from agnews_core.models.plan import Plan
 from agnews_core.news.counts import DataCounts
 from agnews_core.news.splits import load_news, take
 from agnews_core.news.tokens import tokenize
+from agnews_core.processes import get_rank, is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import SPARE_BYTES
@@ -115,6 +116,10 @@ def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:
     same_backbone = before.backbone_fingerprint in ("", resolved.backbone_fingerprint)
     if not (same_news and same_backbone):
         what = "base model" if same_news else "news"
+        if not is_first():
+            raise RunError(
+                f"The {what} of process {get_rank()} is not that of the first one; give all machines the same."
+            )
         raise RunError(f"The {what} of run {run.name} has changed since it began; start a new run instead.")
 
 

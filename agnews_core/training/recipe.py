@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from agnews_core.devices import count_cores
-from agnews_core.errors import AgNewsError, RunError, StoppedEarlyError
+from agnews_core.errors import AgNewsError, ProcessLostError, RunError, StoppedEarlyError
 from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
 from agnews_core.processes import is_first, is_loss, leave, load_in_turn, share
@@ -24,7 +24,7 @@ from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
 from agnews_core.training.peers import check_same_processes, ending_with_the_others
-from agnews_core.training.records import begin, end, enter, explain, log_to, note, refuse
+from agnews_core.training.records import begin, describe_loss, end, enter, explain, log_to, note, refuse
 from agnews_core.training.replay import replay_frozen_layers
 from agnews_core.training.trainer import build_trainer
 
@@ -65,6 +65,9 @@ def train_owned(run: Run, *, resume: bool = False) -> RunStatus:
             raise
         except KeyboardInterrupt:
             end(run, "stopped", "Interrupted before the model could be saved.")
+            raise
+        except ProcessLostError:
+            end(run, "interrupted", describe_loss())
             raise
         except AgNewsError as error:
             refuse(run, error)

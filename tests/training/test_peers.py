@@ -1,6 +1,7 @@
 """One run trained by two processes: by the launcher that people use, and killed, stopped and resumed at moments of its life."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from agnews_core.errors import RunError
 from agnews_core.jobs.child import build_launcher
 from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.runs import Run, create_run
-from agnews_core.training import trainer
+from agnews_core.training import parts, trainer
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
 from tests.cli.commands import PROJECT, list_flags
@@ -161,6 +162,19 @@ def test_a_process_that_is_told_to_end_while_it_waits_for_another_records_that(p
     second.join(60)
     status = pair_run.read_status()
     assert (status.state, status.reason[: len(LOST)]) == ("interrupted", LOST)
+
+
+def _change_the_second_base_model():
+    if os.environ["RANK"] == "1":
+        parts.compute_fingerprint = lambda backbone: "another"
+
+
+def test_a_process_with_another_base_model_ends_the_training_with_a_sentence(pair_run):
+    for process in start_pair(pair_run, prepare=_change_the_second_base_model):
+        process.join()
+    said = (pair_run.path / "output.txt").read_text()
+    assert "The base model of process 1 is not that of the first one; give all machines the same." in said
+    assert pair_run.read_status().state == "interrupted"
 
 
 def test_all_processes_stop_at_the_same_step_when_a_stop_is_asked_for(pair_run, tmp_path):
