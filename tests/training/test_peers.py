@@ -57,7 +57,7 @@ def launched(tiny_settings, tmp_path_factory):
 def test_two_processes_train_as_one_does_with_twice_the_batch(launched, trained_run):
     run, _, _ = launched
     assert list(_losses(run)) == list(_losses(trained_run))
-    assert list(_losses(run).values()) == pytest.approx(list(_losses(trained_run).values()), abs=0.01)
+    assert list(_losses(run).values()) == pytest.approx(list(_losses(trained_run).values()), abs=0.02)
     evaluations = [[row for row in read_rows(of) if "eval_loss" in row] for of in (run, trained_run)]
     assert [row["step"] for row in evaluations[0]] == [3, 6, 9]
     for two, one in zip(*evaluations, strict=True):
