@@ -73,7 +73,7 @@ def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, 
     layout = share(source.find_layout)
     path, watch = _get_path(layout), _Watch(run, layout.n_texts)
     with ExitStack() as held:
-        attempt_together(lambda: held.enter_context(_holding(path, watch)) if get_rank_here() == 0 else None)
+        attempt_together(lambda: held.enter_context(_holding(path, layout, watch)) if get_rank_here() == 0 else None)
         missing = _fill(path, layout, watch, source)
         states = attempt_together(lambda: HiddenStates(path, layout))
     note(run, source.reason)
@@ -82,10 +82,12 @@ def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, 
 
 
 @contextmanager
-def _holding(path: Path, watch: "_Watch") -> Iterator[None]:
-    """Hold the right to fill a file, for all processes of this machine."""
+def _holding(path: Path, layout: Layout, watch: "_Watch") -> Iterator[None]:
+    """Hold the right to fill a file and the room for it, for all processes of this machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locking(path, watch.wait):
+        if not make_room(path, layout.n_bytes):
+            raise OSError(errno.ENOSPC, "other runs are using all the room there is")
         yield
 
 
@@ -99,11 +101,6 @@ def _fill(path: Path, layout: Layout, watch: "_Watch", source: "_Source") -> lis
     Each process of this machine fills its share.
     """
 
-    def begin() -> None:
-        if not make_room(path, layout.n_bytes):
-            raise OSError(errno.ENOSPC, "other runs are using all the room there is")
-        lay_out(path, layout)
-
     def fill_own() -> None:
         own = missing[get_rank_here() :: count_processes_here()]
         if own:
@@ -111,7 +108,7 @@ def _fill(path: Path, layout: Layout, watch: "_Watch", source: "_Source") -> lis
         mark_use(path)
 
     try:
-        attempt_together(begin if get_rank_here() == 0 else lambda: None)
+        attempt_together(lambda: lay_out(path, layout) if get_rank_here() == 0 else None)
         missing = attempt_together(lambda: find_unfilled(path, layout, watch.find))
         attempt_together(fill_own)
         return missing
