@@ -6,7 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-SORTED_BATCHES = 50  # texts are sorted within as many batches, so that in each epoch others meet in a batch
+# Tokens of a batch are filled up to a multiple of this. A processor's products are compiled for each shape that they meet, and
+# kept: with batches as long as their longest text, a training of the bundled backbone met new shapes for hundreds of steps, took
+# 203 ms a step instead of 148 and 0.8 GiB more. Filled up to 8 it is no faster, and 8 % of the tokens are padding instead of 5.
+PADDED_TO = 4
+SORTED_BATCHES = 50  # texts are sorted within this many batches or more, so that in each epoch others meet in a batch
+
+
+def fill_up(n_tokens: int) -> int:
+    """Return how many tokens a batch has whose longest text has as many as this.
+
+    >>> fill_up(53)
+    56
+    """
+    return -(-n_tokens // PADDED_TO) * PADDED_TO
 
 
 class SeededLengthSampler(Sampler[int]):
@@ -40,7 +53,9 @@ class SeededLengthSampler(Sampler[int]):
         """Return the batches: the longest first, so that memory that is too small is found at once, and a part of one last."""
         generator = np.random.default_rng((self._seed, self._epoch))
         rows = generator.permutation(len(self._lengths))
-        n_sorted = self._batch_size * SORTED_BATCHES
+        n_batches = -(-len(rows) // self._batch_size)
+        n_parts = max(1, n_batches // SORTED_BATCHES)
+        n_sorted = self._batch_size * max(1, -(-n_batches // n_parts))
         parts = (rows[start : start + n_sorted] for start in range(0, len(rows), n_sorted))
         ordered = [part[np.argsort(-self._lengths[part], kind="stable")] for part in parts]
         batches = [part[at : at + self._batch_size] for part in ordered for at in range(0, len(part), self._batch_size)]
@@ -53,5 +68,5 @@ class SeededLengthSampler(Sampler[int]):
         """Return which share of an epoch's tokens is padding, in batches of this size."""
         rows = np.fromiter(self, dtype=np.intp, count=len(self))
         lengths = [self._lengths[rows[at : at + batch_size]] for at in range(0, len(rows), batch_size)]
-        n_padded = sum(len(batch) * int(batch.max()) for batch in lengths)
+        n_padded = sum(len(batch) * fill_up(int(batch.max())) for batch in lengths)
         return 1 - int(self._lengths.sum()) / n_padded if n_padded else 0.0

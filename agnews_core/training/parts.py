@@ -21,6 +21,7 @@ from agnews_core.processes import get_rank, is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.run import SPARE_BYTES
+from agnews_core.training.batches import PADDED_TO, fill_up
 from agnews_core.training.evaluations import describe
 from agnews_core.training.records import enter, note
 from agnews_core.training.resolve import check_ready, resolve, resolve_passes
@@ -83,8 +84,14 @@ def load_parts(run: Run) -> Parts:
         backbone=backbone,
         tokenizer=tokenizer,
         model=model,
-        collate=DataCollatorWithPadding(tokenizer),
+        collate=_build_collate(tokenizer, config.max_length, n_positions=model.config.max_position_embeddings),
     )
+
+
+def _build_collate(tokenizer: Any, max_length: int, *, n_positions: int) -> Any:
+    """Build what pads a batch of token ids; not beyond what the backbone has positions for."""
+    padded_to = PADDED_TO if fill_up(max_length) <= n_positions else None
+    return DataCollatorWithPadding(tokenizer, pad_to_multiple_of=padded_to)
 
 
 def _decide_passes(run: Run, config: TrainConfig, resolved: Resolved, built: Plan, counts: DataCounts) -> Resolved:

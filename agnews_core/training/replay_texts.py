@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 
+from agnews_core.training.batches import fill_up
 from agnews_core.training.replay_file import HiddenStates
 
 AHEAD_ROWS = 512  # asked for before they are wanted; some ten batches
@@ -41,9 +41,13 @@ def pad_states(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """Put rows into a batch: `inputs_embeds` (n_batch, n_tokens, hidden_size), `attention_mask`, `labels`."""
     states = [row["inputs_embeds"] for row in rows]
     lengths = torch.tensor([len(of_text) for of_text in states])
+    n_tokens = fill_up(int(lengths.max()))
+    padded = states[0].new_zeros(len(states), n_tokens, states[0].shape[-1])
+    for of_text, place in zip(states, padded, strict=True):
+        place[: len(of_text)] = of_text
     return {
-        "inputs_embeds": pad_sequence(states, batch_first=True),
-        "attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+        "inputs_embeds": padded,
+        "attention_mask": (torch.arange(n_tokens) < lengths[:, None]).long(),
         "labels": torch.tensor([row["labels"] for row in rows]),
     }
 

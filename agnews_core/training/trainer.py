@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics
@@ -48,6 +50,18 @@ class NewsTrainer(Trainer):
         share = self._build_sampler().compute_padding_share(self.args.train_batch_size)
         logger.info("padding: %.1f %% of the tokens of an epoch", 100 * share)
         return share
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+        """Evaluate as Trainer does, but with the loss of each text counted once.
+
+        Trainer's is of whole batches, with the texts in them that several processes are given to fill their last ones.
+        """
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        logits, labels = torch.from_numpy(output.predictions), torch.from_numpy(output.label_ids)
+        smoothing = self.args.label_smoothing_factor
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        output.metrics[f"{metric_key_prefix}_loss"] = loss.item()
+        return output
 
     def go_on(self, checkpoint: Path | None) -> dict[str, float]:
         """Train to the end, from a checkpoint if there is one, load the best model, and return Trainer's figures."""

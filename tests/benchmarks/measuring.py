@@ -174,12 +174,13 @@ def run_command(*words: object, **environment: str) -> Ran:
 
 def _watch(process: "subprocess.Popen[bytes]") -> int:
     """Wait for a process to end, and return the most memory that it and those it started had, each at its highest."""
-    peak_bytes, whole = 0, psutil.Process(process.pid)
+    peak_bytes, whole, pause = 0, psutil.Process(process.pid), 0.02
     while process.returncode is None:
         with suppress(psutil.NoSuchProcess):
             peak_bytes = max(peak_bytes, sum(map(_read_peak, (whole, *whole.children(recursive=True)))))
         with suppress(subprocess.TimeoutExpired):
-            process.wait(WATCH_SECONDS)
+            process.wait(pause)
+        pause = min(2 * pause, WATCH_SECONDS)  # a short command is seen too
     return peak_bytes
 
 
