@@ -12,9 +12,11 @@ import random
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from agnews_core.errors import DataError
+from agnews_core.uploads.limits import STRANGERS
 from agnews_core.uploads.process_limits import limit_process
 from tests.uploads.hostile_pickles import build
 from tests.uploads.pickle_texts import read_texts
@@ -111,5 +113,5 @@ def run(seed, count):
 
 
 if __name__ == "__main__":
-    limit_process({"memory_bytes": 2**30, "cpu_seconds": 7_200, "answer_bytes": 2**20})
+    limit_process(replace(STRANGERS, cpu_seconds=7_200, answer_bytes=2**20))
     print(json.dumps(run(sys.argv[1], int(sys.argv[2]))))
