@@ -19,7 +19,7 @@ from agnews_core.training.dropout import Drawn
 from agnews_core.training.fast_model import speed_up
 
 PROBE_AGAIN_SECONDS = 300.0
-PROBE_SHAPE = (16, 60)  # texts, tokens; 960 is the width of no weight
+PROBE_SHAPE = (32, 56)  # texts, tokens, as a batch of the seed's has; 1792 is the width of no weight
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ ROWS = (500, 2_000, 6_000)
 def estimate(settings: dict[str, Any]) -> Any:
     """Return the plan's `Estimate`."""
     from agnews_core.config import build_config
+    from agnews_core.devices import expect_own_cores
+
+    expect_own_cores()  # as the command line does, on which the trainings are started
     from agnews_core.training.estimate import assess
 
     return assess(build_config(settings)).estimate
