@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.runs import Resolved, Run, create_run
+from agnews_core.runs import Run, create_run
 from agnews_core.runs.overview import RunsWatch
 from agnews_core.runs.presets import describe_settings
 from agnews_core.runs.resolved import Evaluations
@@ -14,6 +14,7 @@ from agnews_core.runs.snapshot import compute_step_seconds, read_log_tail, take_
 from agnews_core.ui.plots import build_loss_figure
 from agnews_core.ui.run_status import format_status
 from agnews_core.ui.runs_table import format_runs
+from tests.rows import build_resolved
 
 
 @pytest.fixture
@@ -49,15 +50,8 @@ def test_time_left_counts_evaluations_as_often_as_they_come(run, eval_steps, eva
 
 
 def test_time_left_counts_the_evaluations_that_were_decided_and_the_last_one_in_full(run):
-    known = {
-        "backbone": "b",
-        "backbone_name": "b",
-        "backbone_source": "folder",
-        "data": "sample",
-        "data_source": "sample",
-    }
     sample = Evaluations(every_steps=5, n_texts=500, n_available=2000, share=0.1)
-    decided = Resolved(**known, device="cpu", precision="bf16", layer_ranks={3: 4}, evaluations=sample)
+    decided = build_resolved(evaluations=sample)
     run.update_status(state="running", phase="training", resolved=decided)
     with run.own():
         assert take_snapshot(run).progress.eta_seconds == 10 * 2 + (2 + 2000 / 500) * 3.0

@@ -1,11 +1,12 @@
 import pytest
 
 from agnews_core.config import build_config
-from agnews_core.runs import PhaseProgress, Replay, Resolved, create_run
+from agnews_core.runs import PhaseProgress, Replay, create_run
 from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.snapshot import RunSummary, take_snapshot
 from agnews_core.ui.run_status import format_status
 from agnews_core.ui.runs_table import format_runs
+from tests.rows import build_resolved
 
 SUMMARY = RunSummary("first", "finished", "quick", "max_steps 20", 0.8765, 61.0)
 
@@ -73,14 +74,7 @@ def test_the_time_of_a_run_that_goes_on_is_said_by_the_minute(seconds, said):
 
 def record(run, **more) -> None:
     """Record what a training decides when it begins."""
-    known = {
-        "backbone": "b",
-        "backbone_name": "b",
-        "backbone_source": "folder",
-        "data": "sample",
-        "data_source": "sample",
-    }
-    decided = Resolved(**known, device="cpu", precision="bf16", layer_ranks={3: 4}, **more)
+    decided = build_resolved(**more)
     run.update_status(state="running", resolved=decided)
 
 
