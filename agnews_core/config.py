@@ -69,6 +69,7 @@ ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_le
 ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
+Pooling = Literal["cls", "mean"]
 
 
 def _field(default: Any, group: str, help_text: str, **bounds: Any) -> Any:
@@ -83,6 +84,9 @@ class TrainConfig(BaseModel):
 
     backbone: Name = _field(
         "auto", "Model", "auto, roberta-base, distilroberta-base, all-MiniLM-L6-v2, a folder, or a hub id."
+    )
+    pooling: Pooling = _field(
+        "cls", "Model", "What the head reads of a text: cls, the first token; mean, the mean over all its tokens."
     )
     layer_ranks: LayerRanks = _field(
         {-4: 16, -3: 24, -2: 32, -1: 32},

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agnews_core.config import LayerRanks, LoraScaling, ModuleNames
+from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, Pooling
 from agnews_core.errors import CheckpointError
 from agnews_core.labels import LABELS
 from agnews_core.models.backbones import Backbone, compute_fingerprint, load_backbone
+from agnews_core.models.plan import CLASSIFIER_ALONE, HeadModules
 from agnews_core.whole_files import read_regular, write_whole
 
 ADAPTER_INFO = "agnews.json"  # written last of an adapter's files, so that one that is there is whole
@@ -31,6 +32,8 @@ class AdapterInfo(BaseModel):
     target_modules: ModuleNames
     lora_alpha: float = Field(gt=0, le=4096)
     lora_scaling: LoraScaling
+    pooling: Pooling = "cls"
+    modules_to_save: HeadModules = CLASSIFIER_ALONE  # trained in full; the first adapters do not say it
     max_length: int = Field(ge=8, le=512)
     labels: tuple[str, ...] = LABELS
     temperature: float = Field(default=1.0, ge=0.01, le=100)  # logits are divided by it; see `calibration`

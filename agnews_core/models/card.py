@@ -45,6 +45,37 @@ def _describe(info: AdapterInfo) -> str:
     return f"""# LoRA adapter of {info.backbone} for AG News
 
 Sorts short English news into {", ".join(info.labels)}. LoRA ranks: {ranks}, on {", ".join(info.target_modules)};
-the classification head is trained in full. Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
+{_describe_head(info)} Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
 needed to build the model again.
+
+With peft, from this folder; the probabilities are the softmax of the logits divided by `temperature` in `{ADAPTER_INFO}`:
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+base = "{HUB_IDS.get(info.backbone, info.backbone)}"
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = AutoModelForSequenceClassification.from_pretrained(base, num_labels={len(info.labels)})
+{_TAKE_MEAN if info.pooling == "mean" else ""}model = PeftModel.from_pretrained(model, ".").eval()
+```
 """
+
+
+# What `heads.pool_by_mean` does, for a program that has nothing of this one.
+_TAKE_MEAN = """
+def take_mean(backbone, args, kwargs, output):
+    states, mask = output.last_hidden_state, kwargs["attention_mask"].unsqueeze(-1)
+    output.last_hidden_state = (states * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    if getattr(backbone, "pooler", None) is not None:
+        output.pooler_output = backbone.pooler(output.last_hidden_state)
+    return output
+
+model.base_model.register_forward_hook(take_mean, with_kwargs=True)
+"""
+
+
+def _describe_head(info: AdapterInfo) -> str:
+    if info.pooling == "mean":
+        return "the classification head reads the mean of a text's tokens and is trained in full."
+    return "the classification head is trained in full."

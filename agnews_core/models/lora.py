@@ -5,37 +5,37 @@ layer silently gets the default rank. The patterns here match whole names, and t
 rather than believed.
 """
 
-import contextlib
 import functools
 import re
 import warnings
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
-from transformers import AutoModelForSequenceClassification
-from transformers.utils import logging
 
-from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, TrainConfig
-from agnews_core.errors import CheckpointError, ConfigError
-from agnews_core.labels import LABELS
+from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, Pooling, TrainConfig
+from agnews_core.errors import ConfigError
 from agnews_core.models.backbones import Backbone, load_backbone_config
-from agnews_core.models.plan import Plan, resolve_layer_ranks
+from agnews_core.models.bare import build_bare, load_bare
+from agnews_core.models.heads import find_head, pool_by_mean, read_head
+from agnews_core.models.plan import CLASSIFIER_ALONE, HeadModules, Plan, resolve_layer_ranks
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 
 
 class LoraSettings(Protocol):
-    """What decides which LoRA is built, whether a config says it or a saved adapter."""
+    """What decides which LoRA and head are built, whether a config says it or a saved adapter."""
 
     layer_ranks: LayerRanks
     target_modules: ModuleNames
     lora_alpha: float
     lora_scaling: LoraScaling
+    pooling: Pooling
 
 
-def build_lora_config(settings: LoraSettings, ranks: dict[int, int], *, dropout: float = 0.0) -> Any:
+def build_lora_config(
+    settings: LoraSettings, ranks: dict[int, int], *, head: HeadModules = CLASSIFIER_ALONE, dropout: float = 0.0
+) -> Any:
     """Build the peft.LoraConfig that gives each layer exactly its rank.
 
     The default rank and alpha are those of the largest layer; every other layer is named in the patterns.
@@ -53,6 +53,7 @@ def build_lora_config(settings: LoraSettings, ranks: dict[int, int], *, dropout:
         target_modules=rf".*\.layer\.({layers})\.(.*\.)?({modules})",
         rank_pattern={_layer_pattern(layer): r for layer, r in ranks.items()},
         alpha_pattern={_layer_pattern(layer): settings.lora_alpha * r / r_max for layer, r in ranks.items() if equal},
+        modules_to_save=[name for name in head if name != "classifier"] or None,  # which PEFT adds
     )
 
 
@@ -60,23 +61,29 @@ def _layer_pattern(layer: int) -> str:
     return rf"layer\.{layer}\..*"
 
 
-def plan(config: TrainConfig) -> Plan:
+def plan(config: TrainConfig, *, head: HeadModules | None = None) -> Plan:
     """Build the model without weights and count what would be trained.
+
+    Args:
+        config: The settings.
+        head: The modules of the head that are trained; by default all.
 
     Raises:
         ConfigError: A layer does not exist, a target module matches nothing, or the parameter budget is exceeded.
     """
     check_max_length(config.max_length, load_backbone_config(config.backbone), config.backbone)
-    built = _count(config.backbone, tuple(config.layer_ranks.items()), config.target_modules)
+    built = _count(config.backbone, tuple(config.layer_ranks.items()), config.target_modules, head)
     _check_budget(built, config.max_trainable_parameters)
     return built
 
 
 @functools.lru_cache(maxsize=128)
-def _count(backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modules: tuple[str, ...]) -> Plan:
+def _count(
+    backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modules: ModuleNames, head: HeadModules | None
+) -> Plan:
     settings = TrainConfig(layer_ranks=dict(layer_ranks), target_modules=target_modules)
     with torch.device("meta"):
-        model = _add_lora(_build_bare(load_backbone_config(backbone), backbone), settings)
+        model = _add_lora(build_bare(load_backbone_config(backbone), backbone), settings, head=head)
     trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
     n_trainable, n_lora = sum(trainable.values()), sum(n for name, n in trainable.items() if ".lora_" in name)
     return Plan(
@@ -88,6 +95,7 @@ def _count(backbone: str, layer_ranks: tuple[tuple[int, int], ...], target_modul
         head_parameters=n_trainable - n_lora,
         # Parameters that only PEFT added or copied are not part of the backbone's own count.
         total_parameters=sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name),
+        modules_to_save=read_head(model),
     )
 
 
@@ -99,7 +107,7 @@ def build_probe(backbone: str) -> Any:
     """
     backbone_config, settings = load_backbone_config(backbone), TrainConfig(layer_ranks={0: 32})
     backbone_config.num_hidden_layers, backbone_config.vocab_size, backbone_config.pad_token_id = 1, 8, 0
-    return _add_lora(_build_bare(backbone_config, backbone), settings, dropout=settings.lora_dropout)
+    return _add_lora(build_bare(backbone_config, backbone), settings, dropout=settings.lora_dropout)
 
 
 def check_max_length(max_length: int, backbone_config: Any, name: str) -> None:
@@ -144,29 +152,16 @@ def read_layer_ranks(model: Any) -> dict[int, int]:
     return {layer_index: ranks.pop() for layer_index, ranks in sorted(found.items())}
 
 
-def _build_bare(backbone_config: Any, name: str) -> Any:
-    try:
-        return AutoModelForSequenceClassification.from_config(_with_labels(backbone_config))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"The configuration of backbone {name} makes no model: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _with_labels(backbone_config: Any) -> Any:
-    backbone_config.num_labels = len(LABELS)
-    backbone_config.id2label = dict(enumerate(LABELS))
-    backbone_config.label2id = {name: number for number, name in enumerate(LABELS)}
-    return backbone_config
-
-
-def _add_lora(bare: Any, settings: LoraSettings, *, dropout: float = 0.0) -> Any:
+def _add_lora(bare: Any, settings: LoraSettings, *, head: HeadModules | None = None, dropout: float = 0.0) -> Any:
     ranks = resolve_layer_ranks(settings.layer_ranks, n_layers=bare.config.num_hidden_layers)
     _check_targets(bare, settings.target_modules)
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.23 by a name that transformers has renamed.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        model = get_peft_model(bare, build_lora_config(settings, ranks, dropout=dropout))
+        lora_config = build_lora_config(settings, ranks, head=head or find_head(bare), dropout=dropout)
+        model = get_peft_model(bare, lora_config)
+    if settings.pooling == "mean":
+        pool_by_mean(bare)
     built = read_layer_ranks(model)
     if built != ranks:
         raise ConfigError(f"The built ranks {built} are not the wanted ones {ranks}; please report this as a bug.")
@@ -186,12 +181,13 @@ def _check_targets(bare: Any, target_modules: ModuleNames) -> None:
             )
 
 
-def build_model(config: TrainConfig, backbone: Backbone) -> Any:
+def build_model(config: TrainConfig, backbone: Backbone, *, head: HeadModules | None = None) -> Any:
     """Load a backbone's weights and add LoRA and a new classification head as the config says.
 
     Args:
         config: The settings; `seed` decides the head's and LoRA's first values.
         backbone: From `backbones.load_backbone`.
+        head: The modules of the head that are trained; by default all.
 
     Returns:
         A peft model whose forward gives logits of shape (n_batch, 4).
@@ -201,46 +197,16 @@ def build_model(config: TrainConfig, backbone: Backbone) -> Any:
         CheckpointError: The weights cannot be read.
     """
     torch.manual_seed(config.seed)
-    return load_with_lora(backbone, config, dropout=config.lora_dropout)
+    return load_with_lora(backbone, config, head=head, dropout=config.lora_dropout)
 
 
-def load_with_lora(backbone: Backbone, settings: LoraSettings, *, dropout: float = 0.0) -> Any:
+def load_with_lora(
+    backbone: Backbone, settings: LoraSettings, *, head: HeadModules | None = None, dropout: float = 0.0
+) -> Any:
     """Load a backbone's weights and add LoRA and a head whose own weights are still to be trained, or to be loaded.
 
     Raises:
         ConfigError: As `plan`.
         CheckpointError: The weights cannot be read.
     """
-    return _add_lora(_load_bare(backbone), settings, dropout=dropout)
-
-
-def _load_bare(backbone: Backbone) -> Any:
-    backbone_config = _with_labels(load_backbone_config(str(backbone.folder)))
-    try:
-        with quiet_loading():
-            return AutoModelForSequenceClassification.from_pretrained(
-                backbone.folder,
-                config=backbone_config,
-                dtype=torch.float32,  # as it is trained; a folder may hold it in half of that
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
-    except Exception as error:  # safetensors, transformers and torch each have their own for a damaged file
-        raise CheckpointError(
-            f"The weights in {backbone.folder} cannot be read: {str(error).splitlines()[0]}"
-        ) from error
-
-
-@contextlib.contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Hold back transformers' progress bars and its notes on a head that is new because it is going to be trained."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    return _add_lora(load_bare(backbone), settings, head=head, dropout=dropout)

@@ -1,14 +1,23 @@
 """The rank of each layer that a config gives its backbone, and the parameters that are trained. Loads nothing heavy."""
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from agnews_core.errors import ConfigError
 
+HeadModules = Annotated[tuple[Literal["pooler", "classifier"], ...], Field(min_length=1, max_length=2)]
+CLASSIFIER_ALONE: HeadModules = ("classifier",)
+"""What the first versions trained in full, whatever the backbone."""
+
 
 class Plan(BaseModel):
-    """What a config trains on its backbone, read from the built modules. Parameters are single numbers."""
+    """What a config trains on its backbone, read from the built modules. Parameters are single numbers.
+
+    Attributes:
+        modules_to_save: The modules of the head, which are trained in full.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,6 +28,7 @@ class Plan(BaseModel):
     lora_parameters: int
     head_parameters: int
     total_parameters: int
+    modules_to_save: HeadModules = CLASSIFIER_ALONE
 
     @property
     def n_trained_layers(self) -> int:

@@ -25,6 +25,7 @@ from agnews_core.models.adapters import (
 )
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint
 from agnews_core.models.card import build_card
+from agnews_core.models.heads import read_head
 from agnews_core.models.lora import load_with_lora, read_layer_ranks
 from agnews_core.whole_files import read_regular, write_whole
 
@@ -50,6 +51,8 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
         target_modules=config.target_modules,
         lora_alpha=config.lora_alpha,
         lora_scaling=config.lora_scaling,
+        pooling=config.pooling,
+        modules_to_save=read_head(model),
         max_length=config.max_length,
     )
     # For PEFT, and for whoever reads the folder elsewhere: a name that means something there, not this machine's folder.
@@ -77,7 +80,7 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
     info = read_adapter_info(adapter_dir)
     backbone = find_backbone(info, adapter_dir, backbone_name=backbone_name)
     try:
-        model = load_with_lora(backbone, info)
+        model = load_with_lora(backbone, info, head=info.modules_to_save)
     except ConfigError as error:
         raise CheckpointError(f"The adapter in {adapter_dir} does not fit its backbone: {error}") from error
     _load_weights(model, adapter_dir / ADAPTER_WEIGHTS)

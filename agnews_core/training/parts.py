@@ -52,10 +52,12 @@ def load_parts(run: Run) -> Parts:
     """Load news, backbone and model, cheapest and likeliest to fail first, and record what was chosen."""
     enter(run, "preparing data")
     given = run.read_resolved_config()
-    check_ready(given)
+    before = run.read_status().plan
+    head = before.modules_to_save if before else None  # a run that goes on trains what it began with
+    check_ready(given, head=head)
     resolved = resolve(given)
     config = resolved.apply_to(given)
-    built = plan(config)
+    built = plan(config, head=head)
     _check_disk(run, built)
     for text in resolved.notes:
         note(run, text)
@@ -66,7 +68,7 @@ def load_parts(run: Run) -> Parts:
     found = {"data_digest": news.digest, "backbone_fingerprint": compute_fingerprint(backbone)}
     resolved = _decide_passes(run, config, resolved.model_copy(update=found), built, news.counts)
     _check_same(run, resolved, news.counts)
-    model = build_model(config, backbone)
+    model = build_model(config, backbone, head=built.modules_to_save)
     run.update_status(resolved=resolved, plan=built, data=news.counts)
     tokenizer = load_tokenizer(backbone)
     train_tokens = tokenize(news.train, tokenizer, max_length=config.max_length)

@@ -13,7 +13,7 @@ from agnews_core.errors import AgNewsError
 from agnews_core.inference.engines import choose_engine
 from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
 from agnews_core.models.lora import plan
-from agnews_core.models.plan import Plan, resolve_layer_ranks
+from agnews_core.models.plan import HeadModules, Plan, resolve_layer_ranks
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.processes import count_processes
 from agnews_core.runs import Replay, Resolved
@@ -79,14 +79,18 @@ def _describe_steps(config: TrainConfig, n_processes: int) -> str:
     return f"{product}, at a learning rate of {config.learning_rate:g}."
 
 
-def check_ready(config: TrainConfig) -> None:
+def check_ready(config: TrainConfig, *, head: HeadModules | None = None) -> None:
     """Refuse settings that no run could begin with, as far as can be told without a download.
+
+    Args:
+        config: The settings.
+        head: The modules of the head that are trained; by default all.
 
     Raises:
         ConfigError, CheckpointError, DataError: As `resolve`, and where the model cannot be built or there is no news file.
     """
     missing: list[AgNewsError] = []
-    plan(resolve(config, missing=missing).apply_to(config))
+    plan(resolve(config, missing=missing).apply_to(config), head=head)
     if missing:
         raise missing[0]
 

@@ -30,7 +30,7 @@ IN_SIGHT = {
         "max_steps",
     ),
 }
-GROUPS = ("LoRA", "Data", "Training", "Watching")
+GROUPS = ("Model", "LoRA", "Data", "Training", "Watching")
 TITLES = {
     "backbone": "Base model",
     "lora_alpha": "LoRA alpha",

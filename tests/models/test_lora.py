@@ -51,7 +51,7 @@ def test_the_document_s_pattern_as_peft_takes_it_would_train_something_else():
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 864_004
 
 
-@pytest.mark.parametrize(("backbone", "trained"), [("distilroberta-base", 1_472_260), ("all-MiniLM-L6-v2", 440_836)])
+@pytest.mark.parametrize(("backbone", "trained"), [("distilroberta-base", 1_472_260), ("all-MiniLM-L6-v2", 588_676)])
 def test_a_shallower_backbone_gets_the_ranks_on_its_top_four_layers(backbone, trained):
     built = plan(build_config({"backbone": backbone}))
     assert built.layer_ranks == {2: 16, 3: 24, 4: 32, 5: 32}

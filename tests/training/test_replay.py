@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 from agnews_core.config import build_config
 from agnews_core.errors import StoppedEarlyError
@@ -25,6 +25,7 @@ from agnews_core.training.replay_file import HiddenStates
 from agnews_core.training.replay_folder import get_replay_dir
 from agnews_core.training.replay_texts import ReadAhead, pad_states
 from agnews_core.training.trainer import build_trainer
+from tests.backbones import build_backbone
 from tests.processes import Moment, start_pair, start_training
 from tests.rows import read_rows
 
@@ -103,20 +104,6 @@ def test_in_fp32_an_engine_computes_that_is_as_exact(start, monkeypatch):
     assert train(start(max_steps=1, precision="fp32")).resolved.replay.engine == "torch"
 
 
-def _build_backbone(kind: str, tiny_backbone: Path, folder: Path) -> Path:
-    """Make a random tiny model of another kind with the tokenizer of the tiny RoBERTa."""
-    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
-    tokenizer = AutoTokenizer.from_pretrained(tiny_backbone)
-    more = {"initializer_range": 0.2, **({"embedding_size": 16} if kind == "electra" else {})}
-    config = AutoConfig.for_model(
-        kind, vocab_size=len(tokenizer), max_position_embeddings=130, pad_token_id=1, **sizes, **more
-    )
-    torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.mark.parametrize(
     ("kind", "precision", "tolerance"),
     [("roberta", "fp32", 1e-4), ("bert", "fp32", 1e-4), ("electra", "fp32", 1e-4), ("camembert", "fp32", 1e-4),
@@ -125,7 +112,7 @@ def _build_backbone(kind: str, tiny_backbone: Path, folder: Path) -> Path:
 def test_the_saved_adapter_gives_the_same_logits_on_the_whole_model_with_plain_peft(
     start, tiny_backbone, tmp_path, kind, precision, tolerance
 ):
-    backbone = _build_backbone(kind, tiny_backbone, tmp_path / "backbone")
+    backbone = build_backbone(kind, tiny_backbone, tmp_path / "backbone")
     run = start(backbone=str(backbone), precision=precision, layer_ranks={1: 4, 2: 8}, max_steps=3)
     loaded = load_parts(run)
     parts = replay_frozen_layers(run, loaded)
