@@ -118,6 +118,13 @@ class TrainConfig(BaseModel):
     data: Name = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.")
     max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", **COUNT)
     max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", **COUNT)
+    holdout_share: float = _field(
+        0.0,
+        "Data",
+        "Share of the validation texts that this run never sees, kept for comparing it with others afterwards.",
+        ge=0,
+        le=0.9,
+    )
     max_length: int = _field(128, "Data", "Tokens of a text that are read; the rest is cut off.", ge=8, le=512)
 
     num_train_epochs: float = _field(3.0, "Training", "Passes over the training texts.", gt=0, le=1000)

@@ -67,8 +67,8 @@ class JobQueue:
             self._worker = threading.Thread(target=self._work, daemon=True, name="agnews-worker")
             self._worker.start()
 
-    def start(self, config: TrainConfig, *, by: Visitor, name: str | None = None) -> Run:
-        """Make a run and put it at the end of the queue.
+    def start(self, config: TrainConfig, *, by: Visitor, name: str | None = None, study: str = "") -> Run:
+        """Make a run, of its own or a trial of a study, and put it at the end of the queue.
 
         Raises:
             ConfigError: The visitor may not train with these settings.
@@ -77,7 +77,7 @@ class JobQueue:
         check_settings(config, by)
         with self._lock:
             self._check_room(by)
-            run = create_run(self.runs_dir, config, name=name, owner=by.key)
+            run = create_run(self.runs_dir, config, name=name, owner=by.key, study=study)
             self._add(run, resume=False)
         return run
 

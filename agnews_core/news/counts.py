@@ -4,7 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class DataCounts(BaseModel):
-    """What was read and what was left out, in rows. `source` says in words where it came from."""
+    """What was read and what was left out, in rows. `source` says in words where it came from.
+
+    `n_holdout` validation texts are kept from the run, beside `n_validation`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -17,6 +20,7 @@ class DataCounts(BaseModel):
     n_validation: int
     n_test: int
     n_test_empty: int = 0
+    n_holdout: int = 0
 
     def describe(self) -> str:
         """Format the counts as one line.
@@ -36,6 +40,7 @@ class DataCounts(BaseModel):
         ]
         test = f", {self.n_test:,} to test" if self.n_test else ""
         test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
+        test += f", {self.n_holdout:,} held out" if self.n_holdout else ""
         middle = f"; left out: {', '.join(left_out)}" if left_out else ""
         split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
         return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."

@@ -22,7 +22,8 @@ VALIDATION_SHARE = 0.1
 class News:
     """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing.
 
-    `digest` tells these splits, row by row, from any others.
+    `holdout` are the validation texts that the run does not see, where `config.holdout_share` keeps some. `digest` tells these
+    splits, row by row, from any others.
     """
 
     folder: NewsFolder
@@ -31,6 +32,7 @@ class News:
     test: Dataset | None
     counts: DataCounts
     digest: str
+    holdout: Dataset | None = None
 
 
 def load_news(config: TrainConfig) -> News:
@@ -43,18 +45,33 @@ def load_news(config: TrainConfig) -> News:
         DataError: The news cannot be had, or a row is not what it should be.
     """
     folder = find_news(config.data)
-    return _load(folder, stamp_news(folder.path), config.seed, config.max_train_samples, config.max_eval_samples)
+    cut = _Cut(config.seed, config.holdout_share, config.max_train_samples, config.max_eval_samples)
+    return _load(folder, stamp_news(folder.path), cut)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How news is cut into its parts."""
+
+    seed: int
+    holdout_share: float
+    max_train: int | None
+    max_eval: int | None
 
 
 @functools.lru_cache(maxsize=1)  # an evaluation and its baseline ask for the same news
-def _load(folder: NewsFolder, stamp: object, seed: int, max_train: int | None, max_eval: int | None) -> News:
+def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
     rows = read_split(folder.path, "train")
     test_rows = read_split(folder.path, "test") if find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)
     not_empty = _drop_empty(rows)
     kept, n_duplicates, n_in_test = _drop_repeats(not_empty, test)
-    train, validation = _split(kept, seed)
-    train, validation = take(train, max_train, seed), take(validation, max_eval, seed)
+    train, validation = _split(kept, cut.seed)
+    n_holdout = min(round(cut.holdout_share * len(validation)), len(validation) - 1)
+    holdout = take(validation, n_holdout, cut.seed)
+    validation = take(validation.drop(holdout.index), cut.max_eval, cut.seed)
+    train = take(train, cut.max_train, cut.seed)
+    held = {} if holdout.empty else {"holdout": holdout}
     counts = DataCounts(
         source=folder.source,
         n_read=len(rows),
@@ -65,6 +82,7 @@ def _load(folder: NewsFolder, stamp: object, seed: int, max_train: int | None, m
         n_validation=len(validation),
         n_test=0 if test is None else len(test),
         n_test_empty=0 if test is None or test_rows is None else len(test_rows) - len(test),
+        n_holdout=len(holdout),
     )
     return News(
         folder=folder,
@@ -72,7 +90,8 @@ def _load(folder: NewsFolder, stamp: object, seed: int, max_train: int | None, m
         validation=_to_dataset(validation),
         test=None if test is None else _to_dataset(test),
         counts=counts,
-        digest=_compute_digest(train=train, validation=validation, test=test),
+        digest=_compute_digest(train=train, validation=validation, test=test, **held),
+        holdout=_to_dataset(holdout) if held else None,
     )
 
 

@@ -21,7 +21,9 @@ def find_runs_dir(given: str | Path | None = None) -> Path:
     return Path(given or os.environ.get("AGNEWS_RUNS_DIR") or "runs").expanduser()
 
 
-def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None, owner: str = "") -> Run:
+def create_run(
+    runs_dir: Path, config: TrainConfig, *, name: str | None = None, owner: str = "", study: str = ""
+) -> Run:
     """Make the directory of a new run, in state "queued".
 
     Raises:
@@ -39,7 +41,8 @@ def create_run(runs_dir: Path, config: TrainConfig, *, name: str | None = None, 
         raise _cannot_write(runs_dir, error.strerror) from error
     try:
         write_whole(run.path / "config.json", config.model_dump_json(indent=2))
-        write_whole(run.path / "status.json", RunStatus(created_at=now(), owner=owner).model_dump_json(indent=2))
+        status = RunStatus(created_at=now(), owner=owner, study=study)
+        write_whole(run.path / "status.json", status.model_dump_json(indent=2))
     except OSError as error:
         shutil.rmtree(run.path, ignore_errors=True)  # half a run would only be in the way of its name
         raise _cannot_write(runs_dir, error.strerror) from error
@@ -50,15 +53,16 @@ def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
     return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another folder.")
 
 
-def check_name(name: str | None) -> None:
-    """Refuse a run name that could lead out of the runs folder, or is hard to type.
+def check_name(name: str | None, *, kind: str = "run", longest: int = 64) -> None:
+    """Refuse a run's or a study's name that could lead out of the runs folder, or is hard to type.
 
     Raises:
         RunError: It is not 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
     """
-    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= longest):
         raise RunError(
-            f"{quote(name)} cannot name a run; use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit."
+            f"{quote(name)} cannot name a {kind}; use up to {longest} letters, digits, '.', '_' and '-', beginning with a letter "
+            "or digit."
         )
 
 

@@ -1,38 +1,30 @@
 """One run's directory and what may be done with it, by the process that trains it and by those who watch."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar
 
 from filelock import FileLock, Timeout
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
 from agnews_core.models.adapters import ADAPTER_INFO
+from agnews_core.runs.held import HeldFolder
 from agnews_core.runs.locks import is_locked
 from agnews_core.runs.status import ACTIVE, RESUMABLE, RunStatus, State, now, parse_status
 from agnews_core.whole_files import write_whole
 
-LOCK_SECONDS = 5.0  # a reader may hold a lock for a moment
-RESERVE_BYTES = 256 * 1024
-SPARE_BYTES = 8 * 2**20  # for metrics, logs and the report
-
 
 @dataclass(frozen=True)
-class Run:
+class Run(HeldFolder):
     """A run's directory and what may be done with it."""
 
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The directory's name."""
-        return self.path.name
+    kind: ClassVar[str] = "run"
+    busy: ClassVar[str] = "trained"
 
     @property
     def adapter_dir(self) -> Path:
@@ -126,22 +118,13 @@ class Run:
             return self.find_full_disk() or "The program ended before this run's turn came."
         return ""
 
-    def find_full_disk(self) -> str:
-        """Return a sentence about the disk that holds the run if it is full, else ""."""
-        is_full = shutil.disk_usage(self.path.parent).free < SPARE_BYTES
-        return f"The disk that holds {self.path.parent} is full; make room, then resume the run." if is_full else ""
-
-    def reserve(self) -> None:
-        """Set a little of the disk aside, so that a full one does not keep the run from recording how it ended."""
-        (self.path / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
-
     def end(self, state: State, reason: str, *, trace: str = "") -> RunStatus:
         """Record how the run ended and why, with the traceback of what nobody foresaw.
 
         Raises:
             OSError: It cannot be written.
         """
-        (self.path / "reserve").unlink(missing_ok=True)
+        self.release_reserve()
         if trace:
             (self.path / "traceback.txt").write_text(trace, encoding="utf-8", errors="backslashreplace")
         readable = reason.encode(errors="backslashreplace").decode()
@@ -183,60 +166,15 @@ class Run:
         self.request_stop(keep=keep or waits)
         return self.end("stopped", "Stopped before its turn came.") if waits else status
 
-    def request_stop(self, *, keep: bool = True) -> None:
-        """Ask whoever trains this run to stop after its current step; may be called from any process, and twice.
-
-        Raises:
-            RunError: The run's folder cannot be written.
-        """
-        try:
-            write_whole(self.path / "stop", "keep" if keep else "discard")
-        except OSError as error:
-            raise RunError(f"The run {self.name} cannot be asked to stop: {error.strerror}.") from error
-
-    def read_stop(self) -> Literal["", "keep", "discard"]:
-        """Return what was asked for, or "" when the run may go on."""
-        try:
-            return "discard" if (self.path / "stop").read_bytes() == b"discard" else "keep"
-        except OSError:  # not there, or not a file
-            return ""
-
-    def clear_stop(self) -> None:
-        """Withdraw a request to stop."""
-        (self.path / "stop").unlink(missing_ok=True)
-
-    @contextmanager
-    def own(self) -> Iterator[Self]:
-        """Hold the run while training it.
-
-        Raises:
-            RunError: Another process is training it.
-        """
-        lock = FileLock(self.path / "owner.lock", is_singleton=False)
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout as error:
-            raise RunError(f"The run {self.name} is being trained by another process; stop it first.") from error
-        except OSError as error:
-            raise RunError(f"The run {self.name} cannot be held: {error.strerror}.") from error
-        try:
-            yield self
-        finally:
-            lock.release()
-
-    def is_owned(self) -> bool:
-        """Return whether some process is training this run now."""
-        return is_locked(self.path / "owner.lock")
-
     def hold_place(self) -> FileLock | None:
         """Hold the run's place in this process's queue until the lock is released, or the process ends.
 
         Returns:
             The lock, or None if another program's queue holds the run's place.
         """
-        lock = FileLock(self.path / "queue.lock", is_singleton=False, thread_local=False)
+        lock = self._build_lock("queue.lock", thread_local=False)
         with suppress(Timeout):
-            lock.acquire(timeout=LOCK_SECONDS)
+            lock.acquire()
         return lock if lock.is_locked else None
 
     def has_place(self) -> bool:

@@ -66,6 +66,7 @@ class RunStatus(BaseModel):
         phase_progress: How far the phase is, where it is one that says so ("computing frozen layers").
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
+        study: The study whose trial it is; "" of a run of its own.
         queue: Which queue it was last put into; each program has its own.
         resumed_from: The state in which it was when it was last resumed; "" of a run that never was.
         reason: Why a run failed or stopped, or could not be resumed.
@@ -80,6 +81,7 @@ class RunStatus(BaseModel):
     phase: Phase = "preparing data"
     phase_progress: PhaseProgress | None = None
     owner: str = ""
+    study: str = ""
     reason: str = ""
     step: Count = 0
     max_steps: Count = 0

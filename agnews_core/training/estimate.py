@@ -107,18 +107,19 @@ def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> tuple[int, 
     """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
     n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
     n_train = HUB_TRAIN_TEXTS - n_validation
+    n_validation -= round(config.holdout_share * n_validation)
     try:
         found = look_for_news(config.data)
         if isinstance(found, NewsFolder):
             with _ONE_AT_A_TIME:
-                n_train, n_validation = _count_split(config.data, stamp_news(found.path))
+                n_train, n_validation = _count_split(config.data, config.holdout_share, stamp_news(found.path))
     except AgNewsError as error:
         missing.append(error)
     return min(n_train, config.max_train_samples or n_train), min(n_validation, config.max_eval_samples or n_validation)
 
 
 @functools.lru_cache(maxsize=32)
-def _count_split(data: str, stamp: object) -> tuple[int, int]:
+def _count_split(data: str, holdout_share: float, stamp: object) -> tuple[int, int]:
     """Count texts to train and to validate on, once for as long as their files stay the same; no seed changes that."""
-    counts = load_news(TrainConfig(data=data)).counts
+    counts = load_news(TrainConfig(data=data, holdout_share=holdout_share)).counts
     return counts.n_train, counts.n_validation

@@ -19,8 +19,8 @@ from agnews_core.news.splits import load_news, take
 from agnews_core.news.tokens import tokenize
 from agnews_core.processes import get_rank, is_first
 from agnews_core.runs import Resolved, Run
+from agnews_core.runs.held import SPARE_BYTES
 from agnews_core.runs.resolved import Evaluations
-from agnews_core.runs.run import SPARE_BYTES
 from agnews_core.training.batches import PADDED_TO, fill_up
 from agnews_core.training.evaluations import describe
 from agnews_core.training.records import enter, note

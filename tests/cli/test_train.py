@@ -97,7 +97,7 @@ def test_resuming_a_finished_run_or_with_other_settings_is_refused(capsys, train
 def test_resuming_a_run_that_another_process_holds_is_refused_and_leaves_its_stop_alone(
     capsys, trained_run, tmp_path, monkeypatch, state
 ):
-    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     run = Run(shutil.copytree(trained_run.path, tmp_path / "held"))
     run.update_status(state=state)
     run.request_stop()

@@ -175,7 +175,7 @@ def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path
 
 def test_a_run_that_another_program_trains_can_neither_be_trained_nor_resumed_nor_deleted_here(hold, monkeypatch):
     held = hold("step 1")
-    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     other, name = JobQueue(held.queue.runs_dir), held.run.name
     with pytest.raises(RunError, match=f"The run {name} is being trained by another process; stop it first"):
         train(held.run)

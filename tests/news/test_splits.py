@@ -144,3 +144,35 @@ def test_news_is_read_once_for_as_long_as_its_files_and_what_is_taken_of_them_st
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[:-1]))
     assert load(tmp_path, seed=7).counts.n_read == other.counts.n_read - 1
+
+
+def test_texts_that_are_held_out_are_a_stratified_part_of_validation_that_the_run_does_not_see(tmp_path):
+    write_split(tmp_path, "train", make_rows(400))
+    whole, cut = load(tmp_path), load(tmp_path, holdout_share=0.5)
+    assert list(cut.train["text"]) == list(whole.train["text"])
+    assert {*cut.validation["text"]} | {*cut.holdout["text"]} == {*whole.validation["text"]}
+    assert not {*cut.validation["text"]} & {*cut.holdout["text"]}
+    assert Counter(cut.holdout["label"]) == Counter(cut.validation["label"]) == {0: 5, 1: 5, 2: 5, 3: 5}
+    assert (cut.counts.n_validation, cut.counts.n_holdout) == (20, 20)
+    assert "20 to validate, 20 held out" in cut.counts.describe()
+    assert list(load(tmp_path, holdout_share=0.5, seed=7).holdout["text"]) != list(cut.holdout["text"])
+
+
+def test_what_is_held_out_is_the_same_however_few_texts_are_validated_on(tmp_path):
+    write_split(tmp_path, "train", make_rows(400))
+    few, cut = load(tmp_path, holdout_share=0.5, max_eval_samples=4), load(tmp_path, holdout_share=0.5)
+    assert list(few.holdout["text"]) == list(cut.holdout["text"])
+    assert len(few.validation) == 4
+    assert {*few.validation["text"]} <= {*cut.validation["text"]}
+
+
+def test_something_is_left_to_validate_on_however_much_is_held_out(tmp_path):
+    write_split(tmp_path, "train", make_rows(40))
+    assert len(load(tmp_path, holdout_share=0.9).validation) == 1
+
+
+def test_news_of_which_nothing_is_held_out_has_the_digest_that_it_always_had(tmp_path):
+    write_split(tmp_path, "train", make_rows(40))
+    assert load(tmp_path).holdout is None
+    assert load(tmp_path).digest != load(tmp_path, holdout_share=0.5).digest
+    assert load(tmp_path).digest.startswith("acf77f415aa1")

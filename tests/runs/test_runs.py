@@ -215,7 +215,7 @@ def test_a_run_of_a_killed_process_can_be_owned_again(run, owner):
 
 
 def test_a_run_cannot_be_owned_twice(run, owner, monkeypatch):
-    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     with (
         pytest.raises(RunError, match=r"The run first is being trained by another process; stop it first\."),
         run.own(),
@@ -224,14 +224,14 @@ def test_a_run_cannot_be_owned_twice(run, owner, monkeypatch):
 
 
 def test_a_run_that_is_trained_cannot_be_deleted(run, owner, monkeypatch):
-    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     with pytest.raises(RunError, match=r"The run first is being trained by another process; stop it first\."):
         run.delete()
     assert run.read_status().state == "running"
 
 
 def test_a_run_that_this_process_trains_cannot_be_deleted(run, monkeypatch):
-    monkeypatch.setattr(one_run, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     with run.own(), pytest.raises(RunError, match="stop it first"):
         run.delete()
     assert run.path.is_dir()
@@ -297,7 +297,7 @@ def test_a_run_whose_folder_cannot_be_written_cannot_be_asked_to_stop(run, monke
     def write(path, text):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("agnews_core.runs.run.write_whole", write)
+    monkeypatch.setattr("agnews_core.runs.held.write_whole", write)
     with pytest.raises(RunError, match=r"The run first cannot be asked to stop: No space left on device\."):
         run.request_stop()
 

@@ -280,7 +280,7 @@ def test_a_disk_too_small_for_the_run_is_refused_before_training(tiny_settings, 
 
 
 def test_two_processes_cannot_train_one_run(tiny_settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("agnews_core.runs.run.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("agnews_core.runs.held.LOCK_SECONDS", 0.1)
     run = create_run(tmp_path, build_config(tiny_settings))
     with run.own(), pytest.raises(RunError, match="is being trained by another process"):
         train(run)
