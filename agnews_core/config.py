@@ -125,6 +125,19 @@ class TrainConfig(BaseModel):
         ge=0,
         le=0.9,
     )
+    plain_repeats: int = _field(
+        0,
+        "Data",
+        "Add the bundled texts in plain language to the training texts this many times, beyond `max_train_samples`; 0 is off.",
+        ge=0,
+        le=100,
+    )
+    vary_texts: bool = _field(
+        False,
+        "Data",
+        "Show some of the news in another form in each pass: the title or the description alone, without the agency's dateline, "
+        "or in lower case.",
+    )
     max_length: int = _field(128, "Data", "Tokens of a text that are read; the rest is cut off.", ge=8, le=512)
 
     num_train_epochs: float = _field(3.0, "Training", "Passes over the training texts.", gt=0, le=1000)
@@ -186,6 +199,14 @@ class TrainConfig(BaseModel):
         "Stop after this many evaluations without a better accuracy; 0 turns this off.",
         ge=0,
         le=MAX_COUNT,
+    )
+    plain_weight: float = _field(
+        0.0,
+        "Watching",
+        "How much accuracy on plain validation texts counts where the best checkpoint is chosen; the rest is that on validation "
+        "texts. 0 is off.",
+        ge=0,
+        le=1,
     )
     report_to: Literal["none", "tensorboard", "trackio"] = _field(
         "none", "Watching", "Also log for TensorBoard or trackio, in the run's folder."

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from agnews_core import hub
+from agnews_core.news import plain
 from agnews_core.news.sources import HUB_DATASET, SAMPLE_DIR
 from tests.local_hub import LocalHub
 
@@ -85,6 +86,12 @@ def tiny_news(tmp_path_factory) -> Path:
         lines = "".join(json.dumps(row) + "\n" for row in read_sample(split)[:count])
         (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def few_plain_texts(monkeypatch):
+    """In place of the bundled plain texts, two of each class and kind."""
+    monkeypatch.setattr(plain, "PLAIN_DIR", Path(__file__).parent / "fixtures")
 
 
 @pytest.fixture(scope="session")

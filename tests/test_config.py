@@ -111,6 +111,7 @@ BOUNDS = {
     "string": [{"maxLength", "enum"}],
     "array": [{"maxItems"}],
     "object": [{"maxProperties"}],
+    "boolean": [],
     "null": [],
 }
 

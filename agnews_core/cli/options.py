@@ -61,6 +61,7 @@ def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     extra = field.json_schema_extra
     group = extra["group"] if isinstance(extra, dict) else ""
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = ("true", "false") if field.annotation is bool else choices
     about = f" One of {', '.join(choices)}." if choices else ""
     text = f"{field.description}{about}{_format_default(field)}"
     return click.option(flag(name), name, cls=_SettingOption, group=group, metavar="VALUE", help=text)
@@ -74,6 +75,8 @@ def _format_default(field: FieldInfo) -> str:
         default = ",".join(f"{layer}:{r}" for layer, r in default.items())
     elif isinstance(default, tuple):
         default = ",".join(default)
+    elif isinstance(default, bool):
+        default = str(default).lower()
     return f" [default: {default:g}]" if isinstance(default, float) else f" [default: {default}]"
 
 

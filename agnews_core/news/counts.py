@@ -7,6 +7,8 @@ class DataCounts(BaseModel):
     """What was read and what was left out, in rows. `source` says in words where it came from.
 
     `n_holdout` validation texts are kept from the run, beside `n_validation`.
+    Of the training texts, `n_plain_train` are plain ones, each counted as often as it is repeated; the plain validation texts
+    are beside the others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -21,6 +23,8 @@ class DataCounts(BaseModel):
     n_test: int
     n_test_empty: int = 0
     n_holdout: int = 0
+    n_plain_train: int = 0
+    n_plain_validation: int = 0
 
     def describe(self) -> str:
         """Format the counts as one line.
@@ -42,5 +46,7 @@ class DataCounts(BaseModel):
         test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
         test += f", {self.n_holdout:,} held out" if self.n_holdout else ""
         middle = f"; left out: {', '.join(left_out)}" if left_out else ""
-        split = f"{self.n_train:,} to train on, {self.n_validation:,} to validate{test}"
+        plain = f" (plain ones among them: {self.n_plain_train:,})" if self.n_plain_train else ""
+        also = f" and {self.n_plain_validation:,} plain ones" if self.n_plain_validation else ""
+        split = f"{self.n_train:,} to train on{plain}, {self.n_validation:,}{also} to validate{test}"
         return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."

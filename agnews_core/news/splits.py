@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,8 +13,9 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError
 from agnews_core.labels import LABELS
 from agnews_core.news.counts import DataCounts
+from agnews_core.news.plain import PLAIN_VALIDATION_SHARE, read_plain, stamp_plain, uses_plain
 from agnews_core.news.sources import NewsFolder, find_news
-from agnews_core.news.tables import find_split, read_split, stamp_news
+from agnews_core.news.tables import UNKNOWN, find_split, read_split, stamp_news
 
 VALIDATION_SHARE = 0.1
 
@@ -22,8 +24,10 @@ VALIDATION_SHARE = 0.1
 class News:
     """Labelled news, split. Each Dataset has the columns `text` (str) and `label` (int 0-3); test may be missing.
 
-    `holdout` are the validation texts that the run does not see, where `config.holdout_share` keeps some. `digest` tells these
-    splits, row by row, from any others.
+    The training texts are those of the news, then the plain ones, as many times as they are repeated; their third column
+    `title_end` is the character at which a title ends, -1 where that is not known. `holdout` are the validation texts that the
+    run does not see, where `config.holdout_share` keeps some. The plain validation texts (None of a run that has nothing to do
+    with such texts) have a third column too, their `kind`. `digest` tells these splits, row by row, from any others.
     """
 
     folder: NewsFolder
@@ -33,30 +37,40 @@ class News:
     counts: DataCounts
     digest: str
     holdout: Dataset | None = None
+    plain_validation: Dataset | None = None
 
 
 def load_news(config: TrainConfig) -> News:
     """Load news as `config.data` says and split it 90/10, stratified by label and seeded.
 
     Texts that repeat another are left out before the split, so that none stands in training and validation both; texts that
-    are also in the test file are left out of training and validation.
+    are also in the test file are left out of training and validation. Plain texts count as the first of those that repeat one.
 
     Raises:
         DataError: The news cannot be had, or a row is not what it should be.
     """
     folder = find_news(config.data)
-    cut = _Cut(config.seed, config.holdout_share, config.max_train_samples, config.max_eval_samples)
-    return _load(folder, stamp_news(folder.path), cut)
+    cut = _Cut(
+        seed=config.seed,
+        holdout_share=config.holdout_share,
+        max_train=config.max_train_samples,
+        max_eval=config.max_eval_samples,
+        plain_repeats=config.plain_repeats,
+        uses_plain=uses_plain(config),
+    )
+    return _load(folder, (stamp_news(folder.path), stamp_plain(config)), cut)
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """How news is cut into its parts."""
+    """How news is cut into its parts, and whether the plain texts come to them."""
 
     seed: int
     holdout_share: float
     max_train: int | None
     max_eval: int | None
+    plain_repeats: int
+    uses_plain: bool
 
 
 @functools.lru_cache(maxsize=1)  # an evaluation and its baseline ask for the same news
@@ -65,13 +79,18 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
     test_rows = read_split(folder.path, "test") if find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)
     not_empty = _drop_empty(rows)
-    kept, n_duplicates, n_in_test = _drop_repeats(not_empty, test)
-    train, validation = _split(kept, cut.seed)
+    plain = read_plain("train").assign(title_end=UNKNOWN) if cut.uses_plain else rows[:0].assign(kind="")
+    both = pd.concat([plain, not_empty.assign(kind="")], ignore_index=True)
+    kept, n_duplicates, n_in_test = _drop_repeats(both, test)
+    plain_train, plain_validation = _split_plain(kept[kept["kind"] != ""], cut)
+    train, validation = _split(kept[kept["kind"] == ""], cut.seed)
     n_holdout = min(round(cut.holdout_share * len(validation)), len(validation) - 1)
     holdout = take(validation, n_holdout, cut.seed)
     validation = take(validation.drop(holdout.index), cut.max_eval, cut.seed)
     train = take(train, cut.max_train, cut.seed)
+    train = pd.concat([train, *[plain_train] * cut.plain_repeats], ignore_index=True)
     held = {} if holdout.empty else {"holdout": holdout}
+    held |= {"plain_validation": plain_validation} if cut.uses_plain else {}
     counts = DataCounts(
         source=folder.source,
         n_read=len(rows),
@@ -83,15 +102,18 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
         n_test=0 if test is None else len(test),
         n_test_empty=0 if test is None or test_rows is None else len(test_rows) - len(test),
         n_holdout=len(holdout),
+        n_plain_train=len(plain_train) * cut.plain_repeats,
+        n_plain_validation=len(plain_validation),
     )
     return News(
         folder=folder,
-        train=_to_dataset(train),
+        train=_to_dataset(train, "title_end"),
         validation=_to_dataset(validation),
         test=None if test is None else _to_dataset(test),
         counts=counts,
         digest=_compute_digest(train=train, validation=validation, test=test, **held),
-        holdout=_to_dataset(holdout) if held else None,
+        holdout=None if holdout.empty else _to_dataset(holdout),
+        plain_validation=_to_dataset(plain_validation, "kind") if cut.uses_plain else None,
     )
 
 
@@ -129,19 +151,25 @@ def _split(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return train, validation
 
 
-def take(rows: pd.DataFrame, at_most: int | None, seed: int) -> pd.DataFrame:
-    """Take a seeded sample that keeps the classes' shares as far as its size allows."""
+def _split_plain(rows: pd.DataFrame, cut: _Cut) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split the plain texts, stratified by class and kind."""
+    validation = take(rows, round(PLAIN_VALIDATION_SHARE * len(rows)), cut.seed, by=("label", "kind"))
+    return rows.drop(validation.index), validation
+
+
+def take(rows: pd.DataFrame, at_most: int | None, seed: int, *, by: Sequence[str] = ("label",)) -> pd.DataFrame:
+    """Take a seeded sample that keeps the shares of the classes, or of other groups, as far as its size allows."""
     if at_most is None or at_most >= len(rows):
         return rows
-    # Shuffled within each class, then dealt out in proportion: row i of n in its class stands at (i + 0.5) / n.
+    # Shuffled within each group, then dealt out in proportion: row i of n in its group stands at (i + 0.5) / n.
     shuffled = rows.sample(frac=1, random_state=seed)
-    by_class = shuffled.groupby("label")["text"]
-    place = (by_class.cumcount() + 0.5) / by_class.transform("size")
+    by_group = shuffled.groupby(list(by))["text"]
+    place = (by_group.cumcount() + 0.5) / by_group.transform("size")
     return shuffled.loc[place.sort_values(kind="stable").index[:at_most]]
 
 
-def _to_dataset(rows: pd.DataFrame) -> Dataset:
-    return Dataset.from_pandas(rows[["text", "label"]], preserve_index=False)
+def _to_dataset(rows: pd.DataFrame, *more: str) -> Dataset:
+    return Dataset.from_pandas(rows[["text", "label", *more]], preserve_index=False)
 
 
 def _compute_digest(**splits: pd.DataFrame | None) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 from agnews_core.labels import LABELS, ORIGINAL_COLUMNS, is_original_row
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
+UNKNOWN = -1  # where a title ends, in a text that no column tells it of
 
 
 def read_split(folder: Path, split: str) -> "pd.DataFrame":
@@ -72,6 +73,8 @@ def _check_all_there(parts: list[Path]) -> list[Path]:
 def read_table(path: Path) -> "pd.DataFrame":
     """Read labelled news into the columns `text` (str) and `label` (int 0-3), in file order, empty texts included.
 
+    A third column `title_end` is the character at which the title ends, UNKNOWN where the file has no titles of their own.
+
     Raises:
         DataError: The file cannot be read, a column is missing, or a label is outside 0-3.
     """
@@ -87,7 +90,8 @@ def read_table(path: Path) -> "pd.DataFrame":
     frame, first_label = _name_columns(frame, path)
     labels = _parse_labels(frame["label"], first_label, path)
     # Rows are known by their numbers from here on; a parquet file can bring an index of its own, even with repeats.
-    return pd.DataFrame({"text": _join_text(frame, path).to_numpy(), "label": labels.to_numpy()})
+    text, title_end = _join_text(frame, path)
+    return pd.DataFrame({"text": text.to_numpy(), "label": labels.to_numpy(), "title_end": title_end})
 
 
 def _read_frame(path: Path) -> "pd.DataFrame":
@@ -126,10 +130,12 @@ def _name_columns(frame: "pd.DataFrame", path: Path) -> tuple["pd.DataFrame", in
     return frame, first_label
 
 
-def _join_text(frame: "pd.DataFrame", path: Path) -> "pd.Series[str]":
+def _join_text(frame: "pd.DataFrame", path: Path) -> tuple["pd.Series[str]", Any]:
+    """Return the texts, and where the title of each ends."""
     if "text" in frame:
-        return _check_text(frame["text"], path)
-    return _check_text(frame["title"], path) + " " + _check_text(frame["description"], path)
+        return _check_text(frame["text"], path), UNKNOWN
+    title = _check_text(frame["title"], path)
+    return title + " " + _check_text(frame["description"], path), title.str.len().to_numpy()
 
 
 def _check_text(column: "pd.Series[Any]", path: Path) -> "pd.Series[str]":

@@ -145,6 +145,8 @@ def build_control(name: str, field: FieldInfo) -> Any:
         return gr.Dropdown(SUGGESTIONS[name], value=field.default, allow_custom_value=True, **common)
     if get_origin(field.annotation) is Literal:
         return gr.Dropdown(list(get_args(field.annotation)), value=field.default, **common)
+    if field.annotation is bool:
+        return gr.Checkbox(field.default, min_width=190, **common)
     if type(None) in get_args(field.annotation):
         return gr.Textbox("", placeholder="no limit", max_lines=1, min_width=190, **common)  # a Number shows none as 0
     whole = field.annotation is int
