@@ -51,6 +51,11 @@ def parse_names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+def parse_list(value: object) -> object:
+    """Turn "a, b" into ("a", "b"), and nothing into (); leave anything else to pydantic."""
+    return tuple(filter(None, map(str.strip, (value or "").split(",")))) if isinstance(value, str | None) else value
+
+
 def check_printable(value: str) -> str:
     """Refuse control characters, which no name has.
 
@@ -68,6 +73,7 @@ LayerRanks = Annotated[dict[Layer, Rank], Field(max_length=MAX_LAYERS), BeforeVa
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_length=64)]
 ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
+NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]
 
@@ -176,6 +182,23 @@ class TrainConfig(BaseModel):
         "There is no dropout in these layers then.",
     )
     seed: int = _field(42, "Training", "Same seed, same machine: same split, same numbers.", ge=0, lt=2**32)
+
+    layer_lr_decay: float = _field(
+        1.0,
+        "Learning",
+        "Each layer's learning rate is that of the layer above times this, the head's and the top layer's being "
+        "`learning_rate`; 1 gives all the same.",
+        gt=0,
+        le=1,
+    )
+    average_last: float = _field(
+        0.0,
+        "Learning",
+        "Average the weights over this share of the steps, the last ones, and take the average where it is better than the best "
+        "checkpoint; 0 turns this off.",
+        ge=0,
+        le=1,
+    )
 
     eval_steps: float = _field(
         0.1,

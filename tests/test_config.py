@@ -31,7 +31,7 @@ def test_given_values_win_over_the_preset():
 def test_every_setting_has_a_help_sentence_and_a_group():
     for name, field in TrainConfig.model_fields.items():
         assert (field.description or "").endswith("."), name
-        assert field.json_schema_extra["group"] in {"Model", "LoRA", "Data", "Training", "Watching"}, name
+        assert field.json_schema_extra["group"] in {"Model", "LoRA", "Data", "Training", "Learning", "Watching"}, name
 
 
 def test_a_config_cannot_be_changed():

@@ -141,15 +141,24 @@ def read_layer_ranks(model: Any) -> dict[int, int]:
     """
     found: dict[int, set[int]] = {}
     for name, parameter in model.named_parameters():
-        layer = _LAYER.search(name)
-        if layer and ".lora_A." in name:
-            found.setdefault(int(layer[1]), set()).add(int(parameter.shape[0]))  # lora_A: (r, in_features)
+        if ".lora_A." in name:
+            found.setdefault(find_layer(name), set()).add(int(parameter.shape[0]))  # lora_A: (r, in_features)
     for layer_index, ranks in found.items():
         if len(ranks) > 1:
             raise ConfigError(
                 f"Layer {layer_index} was built with several ranks, {sorted(ranks)}; please report this as a bug."
             )
     return {layer_index: ranks.pop() for layer_index, ranks in sorted(found.items())}
+
+
+def find_layer(name: str, *, default: int = -1) -> int:
+    """Return which layer a module or parameter of this name belongs to, counted from 0.
+
+    >>> find_layer("base_model.model.bert.encoder.layer.5.output.dense.lora_A.default.weight")
+    5
+    """
+    layer = _LAYER.search(name)
+    return int(layer[1]) if layer else default
 
 
 def _add_lora(bare: Any, settings: LoraSettings, *, head: HeadModules | None = None, dropout: float = 0.0) -> Any:

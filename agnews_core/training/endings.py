@@ -27,7 +27,8 @@ class Trained:
 
     Attributes:
         best_step: The step whose model was evaluated best, or None where none was evaluated.
-        best_accuracy: Of that model, as it was evaluated while it trained.
+        n_averaged: How many steps the model is an average of, where that was better; else 0.
+        best_accuracy: Of the model, as it was evaluated while it trained.
         n_evaluated: Validation texts that this accuracy is of.
         validation: All validation texts.
         metrics: Trainer's closing figures, and `padding_share`.
@@ -37,6 +38,7 @@ class Trained:
     step: int
     max_steps: int
     best_step: int | None
+    n_averaged: int
     best_accuracy: float | None
     n_evaluated: int
     validation: LabelledTexts
@@ -68,7 +70,9 @@ def _keep(run: Run, trained: Trained, evaluated: Evaluated) -> RunStatus:
     n, n_available = evaluated.report.n, len(trained.validation.texts)
     if n == n_available:  # a sample's would be taken for that of the whole split
         _write_evaluation(run, evaluated)
-    if trained.best_step is None:
+    if trained.n_averaged:
+        kept = f"Stopped at step {trained.step}; the average of the last {trained.n_averaged} steps was kept"
+    elif trained.best_step is None:
         kept = f"Stopped at step {trained.step}, before the first evaluation; the model of that step was kept"
     else:
         kept = f"Stopped at step {trained.step}; the best model so far, of step {trained.best_step}, was kept"

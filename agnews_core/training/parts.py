@@ -20,7 +20,7 @@ from agnews_core.news.tokens import tokenize
 from agnews_core.processes import get_rank, is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.runs.held import SPARE_BYTES
-from agnews_core.runs.resolved import Evaluations
+from agnews_core.runs.resolved import Evaluations, count_of
 from agnews_core.training.batches import PADDED_TO, fill_up
 from agnews_core.training.evaluations import describe
 from agnews_core.training.records import enter, note
@@ -31,14 +31,15 @@ from agnews_core.training.resolve import check_ready, resolve, resolve_passes
 class Parts:
     """What a run trains with, once everything is loaded.
 
-    `config` leaves nothing open: what it left open is decided in `resolved`. `validation` has all validation texts,
-    `validation_tokens` those that are evaluated while it trains, sorted by length. The tokens are token ids, or what frozen
-    layers make of them; `collate` makes a batch of their rows.
+    `config` leaves nothing open: what it left open is decided in `resolved`. `train` has the texts of `train_tokens`, row by row;
+    `validation` has all validation texts, `validation_tokens` those that are evaluated while it trains, sorted by length. The
+    tokens are token ids, or what frozen layers make of them; `collate` makes a batch of their rows.
     """
 
     config: TrainConfig
     resolved: Resolved
     counts: DataCounts
+    train: Dataset
     train_tokens: Any
     validation: Dataset
     validation_tokens: Any
@@ -46,6 +47,11 @@ class Parts:
     tokenizer: Any
     model: Any
     collate: Callable[[list[Any]], Any]
+
+    @property
+    def evaluated_texts(self) -> str:
+        """What is evaluated while it trains, in words."""
+        return f"{count_of(len(self.validation_tokens), len(self.validation))} validation texts"
 
 
 def load_parts(run: Run) -> Parts:
@@ -58,7 +64,7 @@ def load_parts(run: Run) -> Parts:
     resolved = resolve(given)
     config = resolved.apply_to(given)
     built = plan(config, head=head)
-    _check_disk(run, built)
+    _check_disk(run, config, built)
     for text in resolved.notes:
         note(run, text)
     news = load_news(config)
@@ -80,6 +86,7 @@ def load_parts(run: Run) -> Parts:
         config=config,
         resolved=resolved,
         counts=news.counts,
+        train=news.train,
         train_tokens=train_tokens,
         validation=news.validation,
         validation_tokens=validation_tokens.select(by_length),
@@ -132,9 +139,11 @@ def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:
         raise RunError(f"The {what} of run {run.name} has changed since it began; start a new run instead.")
 
 
-def _check_disk(run: Run, built: Plan) -> None:
-    # A checkpoint holds the weights and AdamW's two moments in fp32; three exist for a moment, beside two adapters.
-    needed = built.trainable_parameters * 4 * (3 * 3 + 2) + SPARE_BYTES
+def _check_disk(run: Run, config: TrainConfig, built: Plan) -> None:
+    # A checkpoint holds the weights, AdamW's two moments and perhaps an average in fp32; three exist for a moment, beside two
+    # adapters.
+    copies = 4 if config.average_last else 3
+    needed = built.trainable_parameters * 4 * (3 * copies + 2) + SPARE_BYTES
     free = shutil.disk_usage(run.path).free
     if free < needed:
         raise RunError(

@@ -17,9 +17,10 @@ from agnews_core.devices import count_cores
 from agnews_core.errors import AgNewsError, ProcessLostError, RunError, StoppedEarlyError
 from agnews_core.inference.assess import LabelledTexts
 from agnews_core.models.weights import save_adapter
-from agnews_core.processes import is_first, is_loss, leave, load_in_turn, share
+from agnews_core.processes import is_first, is_loss, leave, load_in_turn, share, share_flag
 from agnews_core.runs import Run, RunStatus
 from agnews_core.runs.metrics import drop_rows_after
+from agnews_core.training.average import take_better
 from agnews_core.training.checkpoints import find_checkpoint, find_step
 from agnews_core.training.endings import NEW_ADAPTER, Trained, conclude, discard_models
 from agnews_core.training.parts import load_parts
@@ -95,6 +96,8 @@ def _train_model(run: Run, *, resume: bool) -> Trained | None:
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)
     share(lambda: enter(run, "training"))
     metrics = {**trainer.go_on(checkpoint), "padding_share": trainer.compute_padding_share()}
+    is_wanted = share_flag(run.read_stop() != "discard")
+    n_averaged = take_better(trainer, run, parts.evaluated_texts) if is_wanted else 0
     leave()
     if not is_first():
         return None
@@ -108,6 +111,7 @@ def _train_model(run: Run, *, resume: bool) -> Trained | None:
         step=state.global_step,
         max_steps=state.max_steps,
         best_step=state.best_global_step,
+        n_averaged=n_averaged,
         best_accuracy=state.best_metric,
         n_evaluated=len(parts.validation_tokens),
         validation=LabelledTexts(

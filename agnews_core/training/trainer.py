@@ -19,11 +19,13 @@ from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics
 from agnews_core.processes import is_first
 from agnews_core.runs import Resolved, Run
+from agnews_core.training.average import WeightAverage
 from agnews_core.training.batches import SeededLengthSampler
 from agnews_core.training.callbacks import RunCallback, StderrProgress, build_loggers
 from agnews_core.training.checkpoints import CheckpointCallback, is_over, read_state
 from agnews_core.training.dropout import Drawn, DropoutCallback
 from agnews_core.training.fast_model import speed_up
+from agnews_core.training.layer_rates import split_by_layer
 from agnews_core.training.parts import Parts
 from agnews_core.training.replay_texts import ReadAhead, ReplayedTexts
 
@@ -31,9 +33,31 @@ logger = logging.getLogger(__name__)
 
 
 class NewsTrainer(Trainer):
-    """Trainer with batches of texts of like length whose order depends on seed and epoch alone."""
+    """Trainer with batches of texts of like length whose order depends on seed and epoch alone.
+
+    Attributes:
+        record: Tells the run how it goes.
+        layer_lr_decay: See the setting.
+        average: Of the weights of the last steps, where that was asked for.
+    """
 
     record: RunCallback
+    layer_lr_decay = 1.0
+    average: WeightAverage | None = None
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Build the optimizer as Trainer does, with a learning rate for each layer where that was asked for."""
+        is_new = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*args, **kwargs)
+        if is_new and self.layer_lr_decay < 1:
+            split_by_layer(optimizer, self.model, self.layer_lr_decay)
+        return optimizer
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model as Trainer does, and beside it what is averaged so far; a checkpoint's other files come later."""
+        super().save_model(output_dir, _internal_call)
+        if self.average and output_dir and is_first():
+            self.average.save(Path(output_dir))
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
         texts, sampler = self.train_dataset, self._build_sampler()
@@ -63,8 +87,16 @@ class NewsTrainer(Trainer):
         output.metrics[f"{metric_key_prefix}_loss"] = loss.item()
         return output
 
+    def measure(self) -> float:
+        """Return what models are chosen by, of the model as it is, on the texts that evaluations were on while it trained."""
+        metrics = self.predict(self.eval_dataset, metric_key_prefix="eval").metrics
+        figure: float = metrics[self.args.metric_for_best_model]
+        return figure
+
     def go_on(self, checkpoint: Path | None) -> dict[str, float]:
         """Train to the end, from a checkpoint if there is one, load the best model, and return Trainer's figures."""
+        if self.average and checkpoint:
+            self.average.load(checkpoint)
         if checkpoint and is_over(state := read_state(checkpoint)):
             # Trainer would train one step more before it looks at how many there should be.
             self.state = state
@@ -112,7 +144,10 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         compute_metrics=compute_metrics,
         callbacks=callbacks + (build_loggers(config, run, resumed_at=resumed_at) if is_first() else []),
     )
-    trainer.record = record
+    trainer.record, trainer.layer_lr_decay = record, config.layer_lr_decay
+    if config.average_last:
+        trainer.average = WeightAverage(trainer.model, config.average_last)
+        trainer.add_callback(trainer.average)
     # The models' loss is the mean of a batch. Trainer takes it for a sum over all that a step has, since their forward passes
     # take any keywords, and multiplies the gradients by batches and processes.
     trainer.model_accepts_loss_kwargs = False

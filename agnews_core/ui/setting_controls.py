@@ -30,7 +30,7 @@ IN_SIGHT = {
         "max_steps",
     ),
 }
-GROUPS = ("Model", "LoRA", "Data", "Training", "Watching")
+GROUPS = ("Model", "LoRA", "Data", "Training", "Learning", "Watching")
 TITLES = {
     "backbone": "Base model",
     "lora_alpha": "LoRA alpha",
@@ -48,6 +48,8 @@ TITLES = {
     "label_smoothing_factor": "Label smoothing",
     "early_stopping_patience": "Early stopping after",
     "max_eval_seconds_share": "Evaluation time at most",
+    "layer_lr_decay": "Learning rate of the layer below",
+    "average_last": "Average the last steps",
     "replay": "Compute frozen layers once",
 }
 SUGGESTIONS = {
