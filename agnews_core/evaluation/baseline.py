@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from agnews_core.config import TrainConfig
+from agnews_core.evaluation.comparison import compute_p_value
 from agnews_core.evaluation.compute import compute_interval
 from agnews_core.evaluation.files import read_baseline, write_baseline
 from agnews_core.evaluation.report import Baseline
@@ -46,9 +46,7 @@ def load_baseline(folder: Path, split: str, table: pd.DataFrame, config: TrainCo
 def compute_baseline(texts: Sequence[str], labels: NDArray[np.int64], table: pd.DataFrame) -> Baseline:
     """Train the plain model on some texts, and measure it on a table's against what the table's model said of them.
 
-    Both answer for the same texts, so only those that one of the two has right tell them apart: McNemar's test, in the exact
-    form (McNemar 1947; Dietterich 1998, "Approximate Statistical Tests for Comparing Supervised Classification Learning
-    Algorithms").
+    Both answer for the same texts, so only those that one of the two has right tell them apart.
     """
     began = time.monotonic()
     terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_TERMS)
@@ -57,7 +55,6 @@ def compute_baseline(texts: Sequence[str], labels: NDArray[np.int64], table: pd.
     right = model.predict(table["text"]) == table["label"].to_numpy()  # (n,) bool
     other_right = table["predicted"].to_numpy() == table["label"].to_numpy()  # (n,) bool
     n_only_model, n_only_baseline = int((other_right & ~right).sum()), int((right & ~other_right).sum())
-    n_apart = n_only_model + n_only_baseline
     low, high = compute_interval(int(right.sum()), len(table))
     return Baseline(
         accuracy=float(right.mean()),
@@ -66,7 +63,7 @@ def compute_baseline(texts: Sequence[str], labels: NDArray[np.int64], table: pd.
         n=len(table),
         n_only_model_right=n_only_model,
         n_only_baseline_right=n_only_baseline,
-        p_value=float(binomtest(n_only_model, n_apart).pvalue) if n_apart else 1.0,
+        p_value=compute_p_value(n_only_model, n_only_baseline),
         n_train=len(texts),
         n_train_available=len(texts),
         fit_seconds=time.monotonic() - began,

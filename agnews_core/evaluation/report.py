@@ -13,6 +13,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 N_BINS = 15  # of confidence, of equal width from 0 to 1
 REPORT = "report.json"  # the evaluation on the validation split, as a folder keeps it and people take it along
 MAX_REPORT_BYTES = 10_000_000
+CHANCE = 0.05  # what chance alone makes of two equal models less often than this is taken for a difference
 
 
 class ClassScores(BaseModel):

@@ -1,8 +1,9 @@
 """What an evaluation means, in sentences: the same on the page, on the command line, in reports and in a model's card."""
 
-from agnews_core.evaluation.report import N_BINS, Baseline, EvaluationReport
+from agnews_core.evaluation.layers import LayerEffects
+from agnews_core.evaluation.report import CHANCE, N_BINS, Baseline, EvaluationReport
+from agnews_core.runs.resolved import count_of
 
-CHANCE = 0.05
 SMALLEST_P = 0.001
 
 
@@ -58,3 +59,18 @@ def describe_origin(report: EvaluationReport) -> str:
     """Name the base model, the seed, the engine and the versions that decide the numbers."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return f"Base model {report.backbone}, seed {report.seed}, computed with {report.engine}; {versions}."
+
+
+def describe_layers(effects: LayerEffects) -> str:
+    """Describe which layers' LoRA matters, and of which that cannot be told."""
+    told = sorted((it for it in effects.layers if it.is_told), key=lambda it: -it.lost)
+    found = [f"without layer {it.layer}, {it.points} points are lost" for it in told]
+    if untold := " or ".join(str(it.layer) for it in effects.layers if not it.is_told):
+        found.append(f"without layer {untold}, no difference can be told from chance (McNemar's exact test)")
+    said = "; ".join(found)
+    together = " The losses do not add up: layers stand in for each other." if len(effects.layers) > 1 else ""
+    return (
+        f"The LoRA of each layer was switched off in turn, on {count_of(effects.n, effects.n_available)} {effects.split} texts, "
+        f"of which the whole model gets {effects.accuracy:.1%} right. {said[0].upper()}{said[1:]}. ± is one standard error."
+        f"{together}"
+    )

@@ -1,6 +1,12 @@
 import pytest
 
-from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.evaluation.layers import LayerEffect, LayerEffects
+from agnews_core.evaluation.sentences import (
+    describe_accuracy,
+    describe_baseline,
+    describe_calibration,
+    describe_layers,
+)
 from tests.evaluation.test_page import BASELINE, report  # noqa: F401  # a fixture
 
 
@@ -46,3 +52,33 @@ def test_that_a_model_was_chosen_on_these_texts_is_said_with_its_accuracy(report
 )
 def test_on_which_texts_the_calibration_error_was_measured_is_said(report, changes, how):  # noqa: F811
     assert how in describe_calibration(report.model_copy(update=changes))
+
+
+def _build_effects(*effects):
+    layers = [
+        LayerEffect(layer=layer, r=8, parameters=100, lost=lost, error=0.004, p_value=p_value)
+        for layer, lost, p_value in effects
+    ]
+    return LayerEffects(
+        split="validation",
+        n=2000,
+        n_available=7864,
+        accuracy=0.935,
+        layers=layers,
+        engine="x",
+        seconds=1.0,
+        created_at="x",
+    )
+
+
+def test_layers_are_told_by_what_is_lost_without_them_and_chance_is_called_chance():
+    said = describe_layers(_build_effects((2, 0.001, 0.7), (3, -0.002, 0.3), (4, 0.01, 0.01), (5, 0.031, 1e-9)))
+    assert "on 2,000 of 7,864 validation texts, of which the whole model gets 93.5% right." in said
+    assert "Without layer 5, 3.1 ± 0.4 points are lost; without layer 4, 1.0 ± 0.4 points are lost; " in said
+    assert "; without layer 2 or 3, no difference can be told from chance (McNemar's exact test)." in said
+    assert said.endswith("The losses do not add up: layers stand in for each other.")
+
+
+def test_of_a_single_layer_nothing_is_said_of_others():
+    said = describe_layers(_build_effects((11, 0.2, 1e-9)))
+    assert said.endswith("Without layer 11, 20.0 ± 0.4 points are lost. ± is one standard error.")
