@@ -11,13 +11,16 @@ from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, co
 from agnews_core.cli.output import print_json, progress, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
+from agnews_core.evaluation.layers import MAX_TEXTS, LayerEffects
 from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport, Split
-from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
+from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration, describe_layers
+from agnews_core.inference.catalogue import TrainedModel
 from agnews_core.runs import Run
 from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from agnews_core.evaluation.files import Evaluated
+    from agnews_core.inference.assess import LabelledTexts
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,20 @@ class _Texts:
     help="Also measure a plain model (TF-IDF) on the same texts of the run.",
 )
 @click.option(
+    "--layers",
+    "with_layers",
+    is_flag=True,
+    help=f"Also measure what the model loses without each layer's LoRA, on at most {MAX_TEXTS:,} of these texts.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the report goes. Default: the run's report.json for its own validation split, else ./report.json.",
 )
 @JSON_OPTION
-def evaluate(model: ModelOptions, texts: _Texts, with_baseline: bool, output: Path | None, as_json: bool) -> None:
+def evaluate(
+    model: ModelOptions, texts: _Texts, with_baseline: bool, with_layers: bool, output: Path | None, as_json: bool
+) -> None:
     """Measure a model on the validation texts that it was not trained on, or on the test file, and save report.json."""
     with quiet_stdout(as_json) as out:
         found = find_model(model)
@@ -83,10 +94,14 @@ def evaluate(model: ModelOptions, texts: _Texts, with_baseline: bool, output: Pa
         where = output or (kept_in.path if kept_in and texts.split == "validation" else Path()) / REPORT
         _write(where, evaluated.report.model_dump_json(indent=2))
         baseline = _keep(kept_in, evaluated, config, with_baseline=with_baseline) if kept_in else None
+        layers = _measure_layers(found, rows, kept_in) if with_layers else None
     if as_json:
-        print_json({**evaluated.report.model_dump(), **({"baseline": baseline.model_dump()} if baseline else {})}, out)
+        parts = {"baseline": baseline, "layers": layers}
+        known = {name: part.model_dump() for name, part in parts.items() if part}
+        print_json({**evaluated.report.model_dump(), **known}, out)
     else:
         _print_report(evaluated.report, baseline, where)
+        _print_layers(layers)
 
 
 def _choose_news(run: Run | None, texts: _Texts) -> TrainConfig:
@@ -104,6 +119,28 @@ def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baselin
 
     write_evaluated(run.path, evaluated)
     return load_baseline(run.path, evaluated.report.split, evaluated.table, config) if with_baseline else None
+
+
+def _measure_layers(model: TrainedModel, texts: "LabelledTexts", kept_in: Run | None) -> LayerEffects:
+    """Measure the model without each layer's LoRA, and keep that where the page shows it, where that is so."""
+    from agnews_core.evaluation.files import write_layers
+    from agnews_core.inference.layer_effects import compute_layer_effects
+
+    with progress("Measuring the layers", min(len(texts.texts), MAX_TEXTS), unit=" texts") as tell:
+        effects = compute_layer_effects(model, texts, tell)
+    if kept_in:
+        write_layers(kept_in.path, effects)
+    return effects
+
+
+def _print_layers(effects: LayerEffects | None) -> None:
+    if effects is None:
+        return
+    click.echo(describe_layers(effects))
+    for it in effects.layers:
+        click.echo(
+            f"  layer {it.layer:2}  rank {it.r:3}  {it.parameters:9,} parameters  {it.points:>12} points lost without"
+        )
 
 
 def _print_report(report: EvaluationReport, baseline: Baseline | None, where: Path) -> None:

@@ -16,6 +16,7 @@ from agnews_core.evaluation.calibration import (
     cross_fit,
 )
 from agnews_core.evaluation.metrics import CLASSES, MacroScores
+from agnews_core.evaluation.published import is_ag_news
 from agnews_core.evaluation.report import ClassScores, EvaluationReport, Mistake
 from agnews_core.labels import LABELS
 from agnews_core.libraries import read_versions
@@ -69,6 +70,7 @@ def compute_report(
         reliability=compute_reliability(labels, judged),
         is_cross_fitted=own_logits is not None,
         mistakes=_find_mistakes(texts, labels, probabilities),
+        is_ag_news=is_ag_news(texts),
         versions=read_versions(),
         created_at=now(),
         **source,

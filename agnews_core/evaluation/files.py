@@ -3,23 +3,26 @@
     predictions-<split>.parquet    what the model said of every text, and in the metadata the report made of these very rows
     report.json                    the report alone, as people take it along; of the validation split
     baseline-<split>.json          what a plain model reaches on the same texts
+    layers-<split>.json            how much each layer's LoRA matters, where that was measured
 
 It computes and predicts nothing.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agnews_core.evaluation.layers import LayerEffects
 from agnews_core.evaluation.report import MAX_REPORT_BYTES, REPORT, SPLITS, Baseline, EvaluationReport, read_lone_report
 from agnews_core.whole_files import read_regular, replacing, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Kept = TypeVar("Kept", Baseline, LayerEffects)
 _REPORT_KEY = b"agnews_report"
 
 
@@ -33,10 +36,11 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The report of a model and the baseline on the same texts; None where that was not computed."""
+    """The report of a model, the baseline on the same texts and its layers; None where that was not computed."""
 
     report: EvaluationReport
-    baseline: Baseline | None
+    baseline: Baseline | None = None
+    layers: LayerEffects | None = None
 
 
 def write_evaluated(folder: Path, evaluated: Evaluated) -> None:
@@ -59,17 +63,14 @@ def read_report(folder: Path, split: str) -> EvaluationReport | None:
 
 
 def read_assessment(folder: Path, split: str) -> Assessment | None:
-    """Read the report and the baseline of a split, or None where it has not been evaluated."""
+    """Read the report of a split with all its parts, or None where it has not been evaluated."""
     report = read_report(folder, split)
-    return None if report is None else Assessment(report, read_baseline(folder, split))
+    return None if report is None else Assessment(report, read_baseline(folder, split), read_layers(folder, split))
 
 
 def read_baseline(folder: Path, split: str) -> Baseline | None:
     """Read the baseline that is kept, if one is."""
-    try:
-        return Baseline.model_validate_json(read_regular(_find_baseline(folder, split), at_most_bytes=MAX_REPORT_BYTES))
-    except (OSError, ValueError):  # not there, not text, or not what it should be
-        return None
+    return _read(Baseline, _find_baseline(folder, split))
 
 
 def write_baseline(folder: Path, split: str, baseline: Baseline) -> None:
@@ -77,9 +78,19 @@ def write_baseline(folder: Path, split: str, baseline: Baseline) -> None:
     write_whole(_find_baseline(folder, split), baseline.model_dump_json(indent=2) + "\n")
 
 
+def read_layers(folder: Path, split: str) -> LayerEffects | None:
+    """Read what is kept of the layers, if anything is."""
+    return _read(LayerEffects, _find_layers(folder, split))
+
+
+def write_layers(folder: Path, effects: LayerEffects) -> None:
+    """Keep what was measured of the layers beside the evaluation on the same split."""
+    write_whole(_find_layers(folder, effects.split), effects.model_dump_json(indent=2) + "\n")
+
+
 def forget_evaluated(folder: Path) -> None:
     """Remove what is kept of every split, since the model is going to be another one."""
-    for path in (folder / REPORT, *(_find_table(folder, split) for split in SPLITS)):
+    for path in (folder / REPORT, *(find(folder, split) for split in SPLITS for find in (_find_table, _find_layers))):
         path.unlink(missing_ok=True)
 
 
@@ -89,6 +100,17 @@ def _find_table(folder: Path, split: str) -> Path:
 
 def _find_baseline(folder: Path, split: str) -> Path:
     return folder / f"baseline-{split}.json"
+
+
+def _find_layers(folder: Path, split: str) -> Path:
+    return folder / f"layers-{split}.json"
+
+
+def _read(schema: type[Kept], path: Path) -> Kept | None:
+    try:
+        return schema.model_validate_json(read_regular(path, at_most_bytes=MAX_REPORT_BYTES))
+    except (OSError, ValueError):  # not there, not text, or not what it should be
+        return None
 
 
 def _read_inner_report(folder: Path, split: str) -> EvaluationReport | None:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agnews_core.evaluation.report import CHANCE
 
+MAX_TEXTS = 2000  # a layer that changes the answer of one text in fifty is then told from chance from half a point on
+
 
 class LayerEffect(BaseModel):
     """What becomes of a model when one layer's LoRA is switched off.

@@ -62,6 +62,7 @@ class EvaluationReport(BaseModel):
         engine: What computed the logits, which is what answers too.
         uncalibrated_error: The calibration error without that division, where these are the validation texts of the model's own
             run, on which its temperature was fitted and its best checkpoint chosen.
+        is_ag_news: Whether the texts are AG News', for which there are published figures; not recorded by the first versions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,6 +89,7 @@ class EvaluationReport(BaseModel):
     temperature: float = 1.0
     engine: str = "PyTorch in fp32"  # which it was before there was a choice
     uncalibrated_error: float | None = None
+    is_ag_news: bool = False
     versions: dict[str, str]
     created_at: str
 

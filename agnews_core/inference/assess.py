@@ -1,5 +1,7 @@
 """How good a model is on labelled texts: its evaluation, and the baseline beside it, found where they are kept or made."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,7 +14,7 @@ from agnews_core.errors import DataError, RunError
 from agnews_core.evaluation.baseline import load_baseline
 from agnews_core.evaluation.calibration import apply_temperature, fit_temperature
 from agnews_core.evaluation.compute import compute_report
-from agnews_core.evaluation.files import Assessment, Evaluated, read_evaluated, write_evaluated
+from agnews_core.evaluation.files import Assessment, Evaluated, read_evaluated, read_layers, write_evaluated
 from agnews_core.evaluation.report import Split
 from agnews_core.inference.catalogue import ClassifierCache, TrainedModel, identify
 from agnews_core.inference.classifier import Classifier
@@ -20,6 +22,7 @@ from agnews_core.inference.predictions import Progress
 from agnews_core.inference.tables import build_table
 from agnews_core.news.counts import DataCounts
 from agnews_core.news.splits import load_news, take
+from agnews_core.runs import Run
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,40 @@ def load_assessment(
         DataError: The run's news is no longer there, or has no such split.
         CheckpointError: The model cannot be loaded.
     """
+    config = check_has_run(model).read_resolved_config()
+    evaluated = read_evaluated(model.folder, split)
+    if evaluated is None:
+        with unchanged(model):
+            evaluated = evaluate(classifiers.load(model), load_texts(config, split=split, is_own=True), on_progress)
+        write_evaluated(model.folder, evaluated)
+    baseline = load_baseline(model.folder, split, evaluated.table, config)
+    return Assessment(evaluated.report, baseline, read_layers(model.folder, split))
+
+
+def check_has_run(model: TrainedModel) -> Run:
+    """Return the run that a model belongs to.
+
+    Raises:
+        RunError: There is none.
+    """
     if model.run is None:
         raise RunError(
             "A bundled model is not evaluated here, since its training texts are not known; see its own report."
         )
-    config, identity = model.run.read_resolved_config(), identify(model)
-    evaluated = read_evaluated(model.folder, split)
-    if evaluated is None:
-        evaluated = evaluate(classifiers.load(model), load_texts(config, split=split, is_own=True), on_progress)
-        if identify(model) != identity:
-            raise RunError(f"The run {model.run.name} was trained on meanwhile; evaluate it again when it has ended.")
-        write_evaluated(model.folder, evaluated)
-    return Assessment(evaluated.report, load_baseline(model.folder, split, evaluated.table, config))
+    return model.run
+
+
+@contextmanager
+def unchanged(model: TrainedModel) -> Iterator[None]:
+    """Refuse what was measured meanwhile if the model has become another one.
+
+    Raises:
+        RunError: It has.
+    """
+    identity = identify(model)
+    yield
+    if identify(model) != identity:
+        raise RunError(f"{model.title} was trained on meanwhile; evaluate it again when it has ended.")
 
 
 def _assess_logits(

@@ -4,13 +4,15 @@ It trusts nothing that a folder says: what agnews.json says is checked, and the 
 is left to `lora`.
 """
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 
 from agnews_core.config import TrainConfig
@@ -26,7 +28,7 @@ from agnews_core.models.adapters import (
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint
 from agnews_core.models.card import build_card
 from agnews_core.models.heads import read_head
-from agnews_core.models.lora import load_with_lora, read_layer_ranks
+from agnews_core.models.lora import find_layer, load_with_lora, read_layer_ranks
 from agnews_core.whole_files import read_regular, write_whole
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -87,12 +89,33 @@ def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> Loaded
     return LoadedModel(model.merge_and_unload().eval(), backbone, info)
 
 
+def count_lora_parameters(adapter_dir: Path) -> dict[int, int]:
+    """Return how many parameters the LoRA of each layer has.
+
+    Raises:
+        CheckpointError: The adapter's weights cannot be read.
+    """
+    path, counts = adapter_dir / ADAPTER_WEIGHTS, Counter[int]()
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - it is no dict
+                if ".lora_" in name:
+                    counts[find_layer(name)] += math.prod(file.get_slice(name).get_shape())
+    except (OSError, SafetensorError) as error:
+        raise _call_damaged(path) from error
+    return dict(counts)
+
+
+def _call_damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"The adapter's weights {path} are missing or damaged.")
+
+
 def _load_weights(model: Any, path: Path) -> None:
     """Fill LoRA and head from a file that must hold exactly these tensors in these shapes."""
     try:
         state = load(read_regular(path, at_most_bytes=MAX_WEIGHT_BYTES))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"The adapter's weights {path} are missing or damaged.") from error
+        raise _call_damaged(path) from error
     wanted = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if wanted != found:

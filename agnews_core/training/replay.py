@@ -23,6 +23,7 @@ from agnews_core.devices import cpu_has_bf16
 from agnews_core.errors import StoppedEarlyError
 from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Engine, EngineName, build_engine, choose_engine
+from agnews_core.models.trunk import Trunk, cut
 from agnews_core.processes import attempt_together, count_processes_here, get_rank_here, share
 from agnews_core.runs import PhaseProgress, Replay, Run
 from agnews_core.training.parts import Parts
@@ -30,7 +31,6 @@ from agnews_core.training.records import enter, note
 from agnews_core.training.replay_file import HiddenStates, Layout, fill, find_unfilled, lay_out
 from agnews_core.training.replay_folder import SUFFIX, get_replay_dir, locking, make_room, mark_use
 from agnews_core.training.replay_texts import ReplayedTexts, pad_states
-from agnews_core.training.trunk import Trunk, cut
 
 TELL_SECONDS = 0.5  # progress is recorded this often at most
 

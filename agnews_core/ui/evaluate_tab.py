@@ -26,6 +26,7 @@ from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_mode
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
 from agnews_core.ui.events import ACTION, PRIVATE
+from agnews_core.ui.layers_part import LayersPart, build_layers_part, show_layers, wire_layers_part
 from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_reliability_figure
@@ -65,6 +66,7 @@ class _View:
     cell_note: gr.HTML
     cell: gr.HTML
     reliability: gr.Plot
+    layers: LayersPart
     mistakes: gr.HTML
     html: gr.Button
     json: gr.Button
@@ -110,6 +112,7 @@ def _build_results() -> dict[str, Any]:
     parts["cell"] = gr.HTML(visible=False, elem_id="cell-texts")
     gr.Markdown("### Scores of each class")
     parts["classes"] = gr.HTML(elem_id="classes")
+    parts["layers"] = build_layers_part()
     gr.Markdown("### Most confident mistakes")
     parts["mistakes"] = gr.HTML(elem_id="mistakes")
     with gr.Row():
@@ -121,7 +124,7 @@ def _build_results() -> dict[str, Any]:
 def _wire(runs_dir: Path, view: _View) -> None:
     shown = [
         view.button, view.status, view.results, view.summary, view.classes, view.confusion, view.true, view.predicted,
-        view.cell_note, view.cell, view.reliability, view.mistakes,
+        view.cell_note, view.cell, view.reliability, view.mistakes, *view.layers.all,
     ]  # fmt: skip
     chosen = [view.model, view.split]
     cell = [view.confusion, view.true, view.predicted, view.cell_note, view.cell]
@@ -153,6 +156,7 @@ def _wire(runs_dir: Path, view: _View) -> None:
     )  # fmt: skip
     view.button.click(evaluate, chosen, shown, show_progress_on=view.status, concurrency_id="evaluate", **PRIVATE)
     view.confusion.select(choose, chosen, cell, **look)
+    wire_layers_part(view.layers, runs_dir, chosen)
     gr.on([view.true.input, view.predicted.input], name, [*chosen, view.true, view.predicted], cell, **look)
 
 
@@ -167,11 +171,7 @@ def _write_report(runs_dir: Path, kind: str, key: str, split: str) -> gr.Downloa
     found = read_assessment(model.folder, split)
     if found is None:
         raise RunError("This evaluation is no longer kept; press Evaluate to make it again.")
-    text = (
-        build_json(found.report, found.baseline)
-        if kind == "json"
-        else build_html(found.report, found.baseline, title=model.title)
-    )
+    text = build_json(found) if kind == "json" else build_html(found, title=model.title)
     name = f"report-{model.key.rpartition('/')[2]}-{split}.{kind}"
     return gr.DownloadButton(value=str(write_download(name, text)))
 
@@ -208,6 +208,7 @@ def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
         view.cell: gr.HTML(visible=False),
         view.reliability: gr.Plot(build_reliability_figure(report.reliability), visible=bool(report.reliability)),
         view.mistakes: _format_mistakes(found),
+        **show_layers(view.layers, model, found.layers),
     }
 
 

@@ -5,19 +5,22 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from agnews_core.evaluation.bars import THIS_MODEL, find_scale, list_bars
+from agnews_core.evaluation.published import WHERE
 from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.inference.attribution import NOTEWORTHY
 from agnews_core.labels import LABELS
 from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
+    from agnews_core.evaluation.bars import Bar
     from agnews_core.evaluation.files import Assessment
     from agnews_core.evaluation.report import EvaluationReport
     from agnews_core.inference.attribution import Attribution
     from agnews_core.inference.predictions import Prediction
 
 N_WORDS = 8
-_NUMBER = re.compile(r"[\d.,]+%?")
+_NUMBER = re.compile(r"-?[\d.,]+( ± [\d.]+)?%?")
 
 
 def build_line(text: str, *, busy: bool = False) -> str:
@@ -100,15 +103,15 @@ def _note_cut(found: "Attribution") -> str:
 
 
 def build_summary(assessment: "Assessment") -> str:
-    """Build the accuracy and the baseline's beside each other, on one scale, and what they mean in words."""
+    """Build the accuracy, the baseline's and published ones on one scale, and what they mean in words."""
     report, baseline = assessment.report, assessment.baseline
-    rows = [("This model", report.accuracy, report.accuracy_low, report.accuracy_high, "var(--accent)")]
-    if baseline is not None:
-        rows.append(
-            (baseline.name, baseline.accuracy, baseline.accuracy_low, baseline.accuracy_high, "var(--muted-line)")
-        )
-    low = min(0.9, *(row[2] for row in rows)) // 0.1 * 0.1
-    lines = "".join(_build_accuracy(*row, scale_from=low) for row in rows)
+    bars = list_bars(assessment)
+    low = find_scale(bars)
+    measured, published = ([bar for bar in bars if (bar.accuracy is None) == other] for other in (False, True))
+    lines = "".join(_build_accuracy(bar, scale_from=low) for bar in measured)
+    if published:
+        lines += f'<p class="status-line">{escape(f"{WHERE[0].upper()}{WHERE[1:]}:")}</p>'
+        lines += "".join(_build_reference(bar, scale_from=low) for bar in published)
     scale = f'<div class="accuracy"><span class="scale"><span>{low:.0%}</span><span>100%</span></span></div>'
     words = f"{describe_accuracy(report)} {describe_baseline(report, baseline)}"
     return (
@@ -117,15 +120,22 @@ def build_summary(assessment: "Assessment") -> str:
     )
 
 
-def _build_accuracy(name: str, accuracy: float, low: float, high: float, colour: str, *, scale_from: float) -> str:
-    def place(share: float) -> float:
-        return (share - scale_from) / (1 - scale_from) * 100
-
+def _build_accuracy(bar: "Bar", *, scale_from: float) -> str:
+    low, high, at = (bar.place(share, scale_from) for share in (bar.low, bar.high, bar.accuracy or 0.0))
+    colour = f"var(--{'accent' if bar.name == THIS_MODEL else 'muted-line'})"
     return (
-        f'<div class="accuracy"><span class="bar-name">{escape(name)}</span>'
-        f'<span class="interval"><span style="left: {place(low):.1f}%; width: {place(high) - place(low):.1f}%; '
-        f'background: {colour}"></span><i style="left: {place(accuracy):.1f}%; background: {colour}"></i></span>'
-        f'<span class="bar-share"><b>{accuracy:.1%}</b></span></div>'
+        f'<div class="accuracy"><span class="bar-name">{escape(bar.name)}</span>'
+        f'<span class="interval"><span style="left: {low}%; width: {high - low:.1f}%; background: {colour}"></span>'
+        f'<i style="left: {at}%; background: {colour}"></i></span><span class="bar-share"><b>{bar.figure}</b></span></div>'
+    )
+
+
+def _build_reference(bar: "Bar", *, scale_from: float) -> str:
+    low, high = (bar.place(share, scale_from) for share in (bar.low, bar.high))
+    return (
+        f'<div class="accuracy reference"><span class="bar-name">{escape(bar.name)}</span>'
+        f'<span class="interval"><span style="left: {low}%; width: {high - low:.1f}%"></span></span>'
+        f'<span class="bar-share">{bar.figure}</span></div>'
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from agnews_core.evaluation.layers import LayerEffects
 from agnews_core.evaluation.report import ReliabilityBin
 from agnews_core.ui.theme import ACCENT_IN_PLOTS, CLASS_COLOURS, MUTED
 
@@ -42,6 +43,23 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
 def _opacity(n: int, bins: Sequence[ReliabilityBin]) -> float:
     """Fade bins of few texts, whose height is mostly chance."""
     return 0.35 + 0.65 * min(1.0, n / (0.02 * sum(it.n for it in bins)))
+
+
+def build_layers_figure(effects: LayerEffects) -> go.Figure:
+    """Draw the points that are lost without each layer's LoRA, with their standard errors; what may be chance is faded."""
+    figure = _build_figure("points lost without it", height=260)
+    layers = effects.layers
+    figure.add_bar(
+        x=[f"{it.layer}" for it in layers],
+        y=[it.lost * 100 for it in layers],
+        error_y={"type": "data", "array": [it.error * 100 for it in layers], "color": MUTED, "thickness": 1.5},
+        customdata=[(it.r, it.parameters) for it in layers],
+        marker={"color": ACCENT_IN_PLOTS, "opacity": [1.0 if it.is_told else 0.4 for it in layers]},
+        hovertemplate="layer %{x}: %{y:.1f} points<br>rank %{customdata[0]}<br>%{customdata[1]:,} parameters<extra></extra>",
+    )
+    figure.update_xaxes(title={"text": "layer", "font": {"size": 13}}, type="category", fixedrange=True)
+    figure.update_yaxes(fixedrange=True, rangemode="tozero")
+    return figure
 
 
 def build_counts_figure(counts: Mapping[str, int]) -> go.Figure:

@@ -104,3 +104,23 @@ def test_of_other_news_nobody_claims_that_the_model_was_chosen_on_it(capsys, tra
 def test_a_baseline_needs_a_run(capsys, trained_run):
     said = fails(capsys, "evaluate", "--adapter", trained_run.adapter_dir, "--baseline")
     assert "--baseline is kept with a run and trained on its texts; name a run" in said
+
+
+def test_layers_are_measured_printed_and_kept_with_the_run(capsys, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "copy")
+    where = ["--runs-dir", tmp_path / "runs", "--run", "copy"]
+    status, out, _ = run_command(capsys, "evaluate", *where, "--layers")
+    assert status == 0
+    assert (
+        "The LoRA of each layer was switched off in turn, on 16 validation texts, of which the whole model gets " in out
+    )
+    assert "  layer 11  rank  32" in out
+    kept = json.loads((tmp_path / "runs" / "copy" / "layers-validation.json").read_text())
+    assert [it["layer"] for it in kept["layers"]] == [8, 9, 10, 11]
+
+
+def test_layers_of_an_adapter_are_part_of_the_json(capsys, trained_run, tmp_path):
+    where = ["--adapter", trained_run.adapter_dir, "--data", "sample", "--output", tmp_path / "r.json"]
+    _, out, _ = run_command(capsys, "evaluate", *where, "--max-eval-samples", 40, "--layers", "--json")
+    assert [it["r"] for it in json.loads(out)["layers"]["layers"]] == [16, 24, 32, 32]
+    assert not (trained_run.adapter_dir / "layers-validation.json").exists()

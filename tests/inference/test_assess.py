@@ -120,7 +120,7 @@ def test_an_evaluation_of_a_model_that_became_another_one_meanwhile_is_not_kept(
         write_adapter_info(read_adapter_info(model.adapter_dir), model.adapter_dir)
 
     with pytest.raises(
-        RunError, match=r"The run trained was trained on meanwhile; evaluate it again when it has ended\."
+        RunError, match=r"Run trained \(.*\) was trained on meanwhile; evaluate it again when it has ended\."
     ):
         load_assessment(model, "test", ClassifierCache(), train_on)
     assert read_assessment(model.folder, "test") is None

@@ -7,6 +7,7 @@ the whole model. The one difference is that there is no dropout below the cut.
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import nn
 
 
@@ -45,7 +46,8 @@ def cut(model: Any, n_layers: int) -> None:
 
 
 def _get_backbone(model: Any) -> Any:
-    return model.get_base_model().base_model
+    """Return the backbone of a model that has LoRA, or into which it was merged."""
+    return (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
 
 
 class _GivenEmbeddings(nn.Module):
