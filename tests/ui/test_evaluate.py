@@ -33,6 +33,17 @@ def test_a_person_evaluates_opens_a_cell_and_takes_the_report_along(trained_app,
     assert "<h2>Confusion matrix</h2>" in download.value.path().read_text()
 
 
+def test_a_person_sees_what_the_model_loses_without_each_layer_when_they_ask(trained_app, visit):
+    page = visit(trained_app, "Evaluate")
+    choose_model(page, "Run trained")
+    page.get_by_text("Each layer's LoRA is switched off in turn").wait_for()
+    page.get_by_role("button", name="Measure the layers").click()
+    page.locator("#layers-table tbody tr").nth(3).wait_for(timeout=60_000)
+    page.locator("#layers-plot .js-plotly-plot").wait_for()
+    page.locator("#layers-words", has_text="16 validation texts, of which the whole model gets").wait_for()
+    assert page.get_by_role("button", name="Measure the layers").is_hidden()
+
+
 def test_a_cell_is_opened_by_naming_its_classes_and_the_test_split_is_evaluated(trained_app, visit):
     page = visit(trained_app, "Evaluate")
     choose_model(page, "Run trained")
