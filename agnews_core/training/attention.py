@@ -48,24 +48,24 @@ def _multiply(a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
 def attend(
     module: Any, query: Any, key: Any, value: Any, attention_mask: Any, *, scaling: float, **others: Any
 ) -> tuple[torch.Tensor, None]:
-    """Return what transformers asks for: (n_batch, n_tokens, n_heads, size), and None for the shares, which are not kept.
+    """Return what transformers asks for: (n_batch, n_queries, n_heads, size), and None for the shares, which are not kept.
 
     Args:
         module: A layer's self-attention, whose dropout is ours.
-        query: Of each token, (n_batch, n_heads, n_tokens, size).
-        key: Likewise.
+        query: Of each token, or of the first one alone, (n_batch, n_heads, n_tokens, size).
+        key: Of each token.
         value: Likewise.
-        attention_mask: What is added to the scores, (n_batch, 1, n_tokens, n_tokens), the same for all tokens of a text; or None.
+        attention_mask: What is added to the scores, (n_batch, 1, n_queries, n_tokens), the same for all of a text; or None.
         scaling: What scores are multiplied with.
         others: What transformers says besides, of dropout what the module knows itself.
     """
-    n_batch, n_heads, n_tokens, size = query.shape
-    query, key, value = (part.reshape(n_batch * n_heads, n_tokens, size) for part in (query, key, value))
+    n_batch, n_heads, n_tokens, size = key.shape
+    query, key, value = (part.reshape(n_batch * n_heads, -1, size) for part in (query, key, value))
     bias = query.new_zeros(1, 1, 1)
     if attention_mask is not None:
         bias = attention_mask[:, :, :1].expand(n_batch, n_heads, 1, n_tokens).reshape(-1, 1, n_tokens)
     attended = _Attention.apply(query, key, value, bias, scaling, module.dropout)
-    return attended.view(n_batch, n_heads, n_tokens, size).transpose(1, 2).contiguous(), None
+    return attended.view(n_batch, n_heads, -1, size).transpose(1, 2).contiguous(), None
 
 
 def register_attention() -> str:

@@ -17,6 +17,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.metrics import compute_metrics
+from agnews_core.models.top_layer import compute_first_token_alone
 from agnews_core.processes import is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.training.average import WeightAverage
@@ -128,6 +129,8 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
     args = _build_arguments(run, config, resolved)
     drawn = Drawn(config.seed, args.process_index)
     speed_up(parts.model, drawn, device=resolved.device, precision=resolved.precision)
+    if config.pooling == "cls":
+        compute_first_token_alone(parts.model.get_base_model())
     record = RunCallback(run)
     callbacks: list[Any] = [record, DropoutCallback(drawn), CheckpointCallback(config)]
     if sys.stderr.isatty():

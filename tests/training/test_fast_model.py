@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from agnews_core.config import build_config
 from agnews_core.models.backbones import SUPPORTED_MODEL_TYPES
 from agnews_core.models.lora import _add_lora
+from agnews_core.models.top_layer import compute_first_token_alone
 from agnews_core.training.dropout import Drawn, Dropout
 from agnews_core.training.fast_model import speed_up
 from agnews_core.training.lora_layer import FastLoraLinear
@@ -71,6 +72,26 @@ def test_in_fp32_logits_and_gradients_are_those_of_the_plain_model(model_type, p
     torch.testing.assert_close((fast_loss, fast_logits), (loss, logits), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(fast_gradients, gradients, atol=1e-5, rtol=1e-4)
     assert torch.allclose(fast.eval()(**inputs).logits, plain.eval()(**inputs).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("model_type", SUPPORTED_MODEL_TYPES)
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "PyTorch's own"])
+def test_of_the_top_layer_the_first_token_alone_is_computed_and_logits_and_gradients_stay(model_type, fast, batch):
+    whole = _build(model_type)
+    if fast:
+        _speed_up(whole)
+    lean = copy.deepcopy(whole)
+    compute_first_token_alone(lean.get_base_model())
+    shapes = []
+    lean.get_base_model().base_model.encoder.layer[-1].intermediate.register_forward_hook(
+        lambda _, inputs, output: shapes.append(tuple(output.shape))
+    )
+    for inputs in (batch, {**batch, "attention_mask": torch.ones_like(batch["attention_mask"])}):
+        loss, logits, gradients = _train_once(whole, inputs)
+        lean_loss, lean_logits, lean_gradients = _train_once(lean, inputs)
+        torch.testing.assert_close((lean_loss, lean_logits), (loss, logits), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(lean_gradients, gradients, atol=1e-5, rtol=1e-4)
+    assert shapes == [(6, 1, SHAPE["intermediate_size"])] * 2
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
