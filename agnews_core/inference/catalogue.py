@@ -97,6 +97,11 @@ def find_model(runs_dir: Path, key: str | None = None, *, bundled_dir: Path = BU
     raise RunError(f"The model {key} is no longer there; choose another one.")
 
 
+def find_bundled(bundled_dir: Path = BUNDLED_DIR) -> TrainedModel | None:
+    """Return the bundled model that answers unless a person chooses another, if there is one."""
+    return next(iter(_list_bundled(bundled_dir)), None)
+
+
 def read_run_model(run: Run) -> TrainedModel:
     """Return a run's model.
 

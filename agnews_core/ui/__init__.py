@@ -11,6 +11,7 @@ from agnews_core.hosting.visitors import is_open_to_everybody, is_shared
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.errors import Page
+from agnews_core.ui.models import build_kept_choice
 from agnews_core.ui.theme import build_css, build_theme
 from agnews_core.uploads import Limits
 
@@ -30,17 +31,18 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
         )
         if is_open_to_everybody():
             gr.Markdown(OPEN, elem_classes="hint")
+        kept = build_kept_choice()
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Classify", id="classify"):
-                classify_tab.build_tab(queue.runs_dir)
+                classify_tab.build_tab(queue.runs_dir, kept)
             with gr.Tab("Configure", id="configure"):
                 settings = configure_tab.build_tab()
             with gr.Tab("Train", id="train"):
-                train_tab.build_tab(queue, settings)
+                train_tab.build_tab(queue, settings, kept)
             with gr.Tab("Evaluate", id="evaluate"):
                 evaluate_tab.build_tab(queue.runs_dir)
             with gr.Tab("Predict", id="predict"):
-                predict_tab.build_tab(queue.runs_dir)
+                predict_tab.build_tab(queue.runs_dir, kept)
     return demo
 
 

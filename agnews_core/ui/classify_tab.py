@@ -43,8 +43,8 @@ class _Answer:
     prediction: "Prediction"
 
 
-def build_tab(runs_dir: Path) -> None:
-    """Lay out the tab inside the current gr.Tab and wire its events."""
+def build_tab(runs_dir: Path, kept: gr.BrowserState) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events; `kept` is the model that the visitor chose."""
     with gr.Row(elem_classes="classify"):
         with gr.Column():
             text = gr.Textbox(
@@ -59,7 +59,7 @@ def build_tab(runs_dir: Path) -> None:
             button = gr.Button("Classify", variant="primary", elem_id="classify-button")
         with gr.Column():
             answer = gr.HTML(EMPTY, elem_id="answer")
-            model = build_model_choice(runs_dir)
+            model = build_model_choice(runs_dir, kept)
             status = gr.HTML(build_line("Loading the model…", busy=True), elem_id="model-status")
         with gr.Column():
             examples = gr.Dataset(
@@ -68,7 +68,7 @@ def build_tab(runs_dir: Path) -> None:
     words = _build_words(runs_dir, text, model, answer)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(
-        [Context.root_block.load, find_tab().select, model.input],
+        [Context.root_block.load, find_tab().select, model.change],
         partial(_load_model, runs_dir),
         model,
         status,

@@ -46,13 +46,13 @@ class _View:
     cancelled: gr.HTML
 
 
-def build_tab(runs_dir: Path) -> None:
-    """Lay out the tab inside the current gr.Tab and wire its events."""
+def build_tab(runs_dir: Path, kept: gr.BrowserState) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events; `kept` is the model that the visitor chose."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             upload_parts = build_file()
         with gr.Column(scale=2, min_width=300):
-            model = build_model_choice(runs_dir)
+            model = build_model_choice(runs_dir, kept)
             upload_parts |= build_options()
             predict = gr.Button("Predict", variant="primary", interactive=False, elem_id="predict-button")
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel-button")

@@ -11,11 +11,14 @@ from typing import Annotated, Any, NamedTuple
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agnews_core.inference.catalogue import find_bundled
 from agnews_core.runs import ACTIVE
 from agnews_core.runs.metrics import Metrics
 from agnews_core.runs.overview import Overview
 from agnews_core.runs.snapshot import Snapshot, find_log_stamp, read_log_tail
+from agnews_core.ui.models import DEFAULT, read_kept
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure
+from agnews_core.ui.run_offer import CHOSEN, format_offer
 from agnews_core.ui.run_status import NOTHING, format_status
 from agnews_core.ui.runs_table import format_runs
 from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
@@ -26,7 +29,10 @@ ANY_TEXTS = "the validation texts"  # of runs that were evaluated on different o
 
 
 class TrainPage(BaseModel):
-    """What a visitor's page shows: a run, others laid over it, all runs or the newest; `has` are the stamps of its parts."""
+    """What a visitor's page shows: a run, others laid over it, all runs or the newest; `has` are the stamps of its parts.
+
+    `chosen` is the key of the model that answers in this visitor's browser.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,11 +40,18 @@ class TrainPage(BaseModel):
     compared: Annotated[list[str], Field(max_length=MAX_COMPARED)] = []
     all_runs: bool = False
     has: dict[str, str] = {}
+    chosen: str = DEFAULT
 
 
-def read_page(run: object, compared: object, all_runs: object, has: object) -> TrainPage:
+def read_page(run: object, compared: object, all_runs: object, has: object, kept: object) -> TrainPage:
     """Return what a page sent; one that is not ours is shown everything from the start."""
-    values = {"run": run, "compared": compared or [], "all_runs": all_runs or False, "has": has or {}}
+    values = {
+        "run": run,
+        "compared": compared or [],
+        "all_runs": all_runs or False,
+        "has": has or {},
+        "chosen": read_kept(kept),
+    }
     try:
         return TrainPage.model_validate(values)
     except ValidationError:
@@ -78,7 +91,8 @@ def pause(view: TrainView, page: TrainPage) -> Updates:
 
 def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
     def build() -> Updates:
-        off = dict.fromkeys((view.stop, view.resume, view.download, view.delete), gr.Button(interactive=False))
+        off: Updates = dict.fromkeys((view.stop, view.resume, view.download, view.delete), gr.Button(interactive=False))
+        off[view.offer] = gr.Column(visible=False)
         texts = {view.status: NOTHING, view.loss: "", view.quality: "", view.log: "", view.table: ""}
         no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[], multiselect=True)}
         return {**off, **texts, **no_run, view.all_runs: gr.Checkbox(visible=False), view.fast: gr.Timer(active=False)}
@@ -94,6 +108,7 @@ def _list_parts(overview: Overview, view: TrainView, page: TrainPage, shown: Sna
     return {
         "status": _Part(_stamp(status), lambda: {view.status: status}),
         "buttons": _build_buttons(view, shown),
+        "offer": _build_offer(view, shown, page),
         **_build_figures(overview, view, page, shown),
         "log": _Part(log, lambda: {view.log: read_log_tail(run)}),
         **_build_runs(overview, view, page, shown),
@@ -117,6 +132,26 @@ def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
         _stamp(*pressable.values()),
         lambda: {button: gr.Button(interactive=is_pressable) for button, is_pressable in pressable.items()},
     )
+
+
+def _build_offer(view: TrainView, shown: Snapshot, page: TrainPage) -> _Part:
+    """Return what a finished run says to the visitor whose run it is."""
+    is_ready = shown.status.state == "finished" and shown.run.has_model()
+    is_offered = is_ready and find_current_visitor().owns(shown.status)
+    is_chosen = page.chosen == f"run/{shown.run.name}"
+
+    def offer() -> Updates:
+        text = CHOSEN if is_chosen else format_offer(shown.status.result, find_bundled())
+        return {
+            view.offer: gr.Column(visible=True),
+            view.offer_text: text,
+            view.use: gr.Button(visible=not is_chosen),
+            view.use_default: gr.Button(visible=is_chosen),
+        }
+
+    if is_offered:
+        return _Part(_stamp(shown.run.name, is_chosen), offer)
+    return _Part("", lambda: {view.offer: gr.Column(visible=False)})
 
 
 def _build_figures(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:

@@ -15,8 +15,9 @@ from agnews_core.libraries import import_libraries
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
-from agnews_core.ui.events import ACTION, QUIET
+from agnews_core.ui.events import ACTION, PRIVATE, QUIET
 from agnews_core.ui.models import find_tab
+from agnews_core.ui.run_offer import USE_DEFAULT, USE_RUN
 from agnews_core.ui.run_status import format_place
 from agnews_core.ui.setting_controls import SettingControls, read_config
 from agnews_core.ui.train_page import TrainPage, Updates, pause, read_page, refresh
@@ -28,22 +29,23 @@ QUESTION_WAITING = "**Remove run {name} from the queue?** It has not started yet
 TELL_SIGHT = "(_, ...rest) => [document.querySelector('#run-status')?.offsetParent != null, ...rest]"
 
 
-def build_tab(queue: JobQueue, settings: SettingControls) -> TrainView:
-    """Lay out the tab inside the current gr.Tab and wire its events."""
+def build_tab(queue: JobQueue, settings: SettingControls, kept: gr.BrowserState) -> TrainView:
+    """Lay out the tab inside the current gr.Tab and wire its events; `kept` is the model that the visitor chose."""
     settings.sentence.render()
-    view, watch = lay_out(), RunsWatch(queue.runs_dir)
+    view, watch = lay_out(kept), RunsWatch(queue.runs_dir)
     _wire_refresh(watch, view)
     _wire_start(queue, watch, settings, view)
     _wire_stop(queue, watch, view)
     _wire_runs(watch, view)
+    _wire_offer(view)
     _wire_delete(queue, watch, view)
     return view
 
 
 def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
-    def choose(run: str | None, compared: list[str], all_runs: bool, _: object) -> Updates:
+    def choose(run: str | None, compared: list[str], all_runs: bool, _: object, kept: object) -> Updates:
         # All is sent anew: an answer to an earlier question may still be on its way.
-        return refresh(watch.look(), view, read_page(run, compared, all_runs, {}))
+        return refresh(watch.look(), view, read_page(run, compared, all_runs, {}, kept))
 
     def tick(in_sight: bool, *sent: Any) -> Updates:
         page = read_page(*sent)
@@ -53,8 +55,8 @@ def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
         chosen(choose, view.inputs, view.outputs, **QUIET)
     # Each tick tells whether the tab is in sight: a page that shows another one costs next to nothing, and no answer that
     # comes late can leave a page that shows this one without news.
-    for timer in (view.fast, view.slow):
-        timer.tick(tick, [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
+    for moment in (view.fast.tick, view.slow.tick, view.kept.change):
+        moment(tick, [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
 
 
 def _check_ready(config: TrainConfig) -> None:
@@ -110,15 +112,20 @@ def _wire_stop(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:
 
 
 def _wire_runs(watch: RunsWatch, view: TrainView) -> None:
-    def choose(all_runs: bool, event: gr.EventData) -> Updates:
-        return refresh(watch.look(), view, read_page(None, [], all_runs, {}), show=str(event.run))
+    def choose(all_runs: bool, kept: object, event: gr.EventData) -> Updates:
+        return refresh(watch.look(), view, read_page(None, [], all_runs, {}, kept), show=str(event.run))
 
     def pack(name: str | None) -> gr.DownloadButton:
         return gr.DownloadButton(value=write_model_zip(find_run(watch.runs_dir, name or ""), by=find_current_visitor()))
 
-    view.table.select(choose, view.all_runs, view.outputs, **ACTION)
+    view.table.select(choose, [view.all_runs, view.kept], view.outputs, **ACTION)
     packed = view.download.click(pack, view.run, view.saved, **ACTION)
     packed.success(None, js="() => document.querySelector('#saved-zip').click()")
+
+
+def _wire_offer(view: TrainView) -> None:
+    view.use.click(None, view.run, view.kept, js=USE_RUN, **PRIVATE)
+    view.use_default.click(None, None, view.kept, js=USE_DEFAULT, **PRIVATE)
 
 
 def _wire_delete(queue: JobQueue, watch: RunsWatch, view: TrainView) -> None:

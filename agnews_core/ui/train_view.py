@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.run_offer import lay_out_offer
 from agnews_core.ui.runs_table import build_runs_table
 
 WATCH_SECONDS = 1.0  # while a run is active
@@ -30,6 +31,10 @@ class TrainView:
     discard: gr.Button
     go_on: gr.Button
     status: gr.HTML
+    offer: gr.Column
+    offer_text: gr.HTML
+    use: gr.Button
+    use_default: gr.Button
     loss: gr.HTML
     quality: gr.HTML
     run: gr.Dropdown
@@ -45,6 +50,7 @@ class TrainView:
     really_delete: gr.Button
     do_not_delete: gr.Button
     asked: gr.State
+    kept: gr.BrowserState
     has: gr.JSON
     in_sight: gr.Checkbox
     fast: gr.Timer
@@ -53,21 +59,23 @@ class TrainView:
     @property
     def inputs(self) -> list[Any]:
         """What a refresh reads, in the order of `read_page`."""
-        return [self.run, self.compared, self.all_runs, self.has]
+        return [self.run, self.compared, self.all_runs, self.has, self.kept]
 
     @property
     def outputs(self) -> list[Any]:
         """What a refresh may change."""
         return [
-            self.stop, self.resume, self.status, self.loss, self.quality, self.run, self.compared, self.all_runs, self.log,
-            self.table, self.download, self.delete, self.has, self.fast,
+            self.stop, self.resume, self.status, self.offer, self.offer_text, self.use, self.use_default, self.loss,
+            self.quality, self.run, self.compared, self.all_runs, self.log, self.table, self.download, self.delete, self.has,
+            self.fast,
         ]  # fmt: skip
 
 
-def lay_out() -> TrainView:
-    """Lay the components out inside the current gr.Tab."""
+def lay_out(kept: gr.BrowserState) -> TrainView:
+    """Lay the components out inside the current gr.Tab; `kept` is the model that the visitor chose."""
     timers = {
         "asked": gr.State(""),  # the run a question is about, whichever is shown by the time of the answer
+        "kept": kept,
         "has": gr.JSON({}, visible="hidden"),  # kept by the browser: the stamps of what it shows
         "in_sight": gr.Checkbox(visible=False),  # told by the browser with each tick
         "fast": gr.Timer(WATCH_SECONDS, active=False),
@@ -93,6 +101,7 @@ def _lay_out_actions() -> dict[str, Any]:
 
 def _lay_out_status() -> dict[str, Any]:
     parts: dict[str, Any] = {"status": gr.HTML(elem_id="run-status", container=True, padding=True)}
+    parts |= lay_out_offer()
     with gr.Row(elem_classes="plots"):
         parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
         parts["quality"] = build_live_plot(

@@ -29,9 +29,8 @@ def test_a_text_is_classified_by_enter_and_shown_as_it_was_typed(trained_app, vi
     shares = [float(share.rstrip("%")) for share in answer.locator(".bar-share").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=0.3)
     assert "Answered by: Bundled model" in answer.inner_text()
-    ready = page.locator("#model-status").inner_text()
-    assert ready.startswith("Ready: Bundled model")
-    assert ready.endswith("computed with PyTorch in fp32.")
+    page.locator("#model-status", has_text="Ready: Bundled model").wait_for()
+    assert page.locator("#model-status").inner_text().endswith("computed with PyTorch in fp32.")
 
 
 def test_an_example_is_classified_when_it_is_clicked(trained_app, visit):

@@ -6,6 +6,7 @@ import pytest
 from agnews_core.config import build_config
 from agnews_core.runs import create_run
 from agnews_core.runs.overview import RunsWatch
+from agnews_core.ui.models import build_kept_choice
 from agnews_core.ui.train_page import TrainPage, pause, read_page, refresh
 from agnews_core.ui.train_view import NEWEST_RUNS, lay_out
 
@@ -13,7 +14,7 @@ from agnews_core.ui.train_view import NEWEST_RUNS, lay_out
 @pytest.fixture(scope="module")
 def view():
     with gr.Blocks():
-        return lay_out()
+        return lay_out(build_kept_choice())
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_a_page_that_nobody_looks_at_asks_seldom_and_often_again_when_it_is_look
 
 
 @pytest.mark.parametrize(
-    "sent", [(5, 5, 5, 5), ("a", "b", True, {}), ("a", [], False, {"status": 7}), ("a", 5, None, None)]
+    "sent", [(5, 5, 5, 5, 5), ("a", "b", True, {}, {}), ("a", [], False, {"status": 7}, None), ("a", 5, None, None, [])]
 )
 def test_what_no_page_of_ours_sends_is_shown_everything_from_the_start(sent):
     assert read_page(*sent) == TrainPage()
