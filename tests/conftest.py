@@ -24,6 +24,7 @@ os.environ.pop("AGNEWS_RUNS_DIR", None)
 # What can be made again is made for these tests, and is gone with them.
 _CACHE = tempfile.TemporaryDirectory(prefix="agnews-tests-")
 os.environ["AGNEWS_CACHE_DIR"] = _CACHE.name
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def read_sample(split: str) -> list[dict]:
@@ -91,7 +92,7 @@ def tiny_news(tmp_path_factory) -> Path:
 @pytest.fixture
 def few_plain_texts(monkeypatch):
     """In place of the bundled plain texts, two of each class and kind."""
-    monkeypatch.setattr(plain, "PLAIN_DIR", Path(__file__).parent / "fixtures")
+    monkeypatch.setattr(plain, "PLAIN_DIR", FIXTURES)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,12 @@ def train(
 def _print_facts(facts: dict[str, Any]) -> None:
     texts = f"{count_of(facts['n_evaluated'], facts['n_validation'])} validation texts"
     accuracy = "not evaluated" if facts["eval_accuracy"] is None else f"{facts['eval_accuracy']:.1%} on {texts}"
-    click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}.")
+    plain = (
+        ""
+        if facts["eval_plain_accuracy"] is None
+        else f"; {facts['eval_plain_accuracy']:.1%} on {facts['n_plain_validation']:,} plain ones"
+    )
+    click.echo(f"Run {facts['run_dir']} {facts['state']}. Validation accuracy of the best model: {accuracy}{plain}.")
     click.echo(f"News: {facts['data_source']}. Base model: {facts['backbone']}.")
 
 

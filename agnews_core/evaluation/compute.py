@@ -17,7 +17,7 @@ from agnews_core.evaluation.calibration import (
 )
 from agnews_core.evaluation.metrics import CLASSES, MacroScores
 from agnews_core.evaluation.published import is_ag_news
-from agnews_core.evaluation.report import ClassScores, EvaluationReport, Mistake
+from agnews_core.evaluation.report import ClassScores, EvaluationReport, Mistake, Share
 from agnews_core.labels import LABELS
 from agnews_core.libraries import read_versions
 from agnews_core.runs import now
@@ -42,7 +42,7 @@ def compute_report(
         own_logits: (n, 4), where the texts are those that the model's temperature was fitted on: how calibrated it is, is then
             measured by `cross_fit`.
         **source: `split`, `data_source`, `data_counts`, `backbone`, `seed`, `temperature`, `engine`: where the texts, the
-            model and its logits come from.
+            model and its logits come from; and `plain`, its share of plain texts.
 
     Raises:
         DataError: There are no texts.
@@ -85,6 +85,12 @@ def compute_interval(n_right: int, n: int) -> tuple[float, float]:
     """
     found = binomtest(n_right, n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
+
+
+def compute_share(right: NDArray[np.bool_]) -> Share:
+    """Return how many of n (at least one) texts were classified correctly, and how sure the share is."""
+    low, high = compute_interval(int(right.sum()), len(right))
+    return Share(n=len(right), accuracy=float(right.mean()), accuracy_low=low, accuracy_high=high)
 
 
 def _compute_class_scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[ClassScores]:

@@ -47,6 +47,15 @@ class ReliabilityBin:
     accuracy: float
 
 
+class Share(BaseModel):
+    """The share of n texts that was classified correctly, with its 95 % Wilson interval."""
+
+    n: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
 class EvaluationReport(BaseModel):
     """How good a model is on one split.
 
@@ -63,6 +72,7 @@ class EvaluationReport(BaseModel):
         uncalibrated_error: The calibration error without that division, where these are the validation texts of the model's own
             run, on which its temperature was fitted and its best checkpoint chosen.
         is_ag_news: Whether the texts are AG News', for which there are published figures; not recorded by the first versions.
+        plain: What it reaches on the plain validation texts of its run, where there are some; all else is of the other texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -90,6 +100,7 @@ class EvaluationReport(BaseModel):
     engine: str = "PyTorch in fp32"  # which it was before there was a choice
     uncalibrated_error: float | None = None
     is_ag_news: bool = False
+    plain: Share | None = None
     versions: dict[str, str]
     created_at: str
 

@@ -16,7 +16,18 @@ def describe_accuracy(report: EvaluationReport) -> str:
     )
     return (
         f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
-        f"(95 % interval, Wilson).{chosen}"
+        f"(95 % interval, Wilson).{chosen}{describe_plain(report)}"
+    )
+
+
+def describe_plain(report: EvaluationReport) -> str:
+    """Describe what the model reaches on plain texts, after a space, where that was measured."""
+    if report.plain is None:
+        return ""
+    found = report.plain
+    return (
+        f" Of {found.n:,} plain texts that it was not trained on, {found.accuracy:.1%} are classified correctly "
+        f"({found.accuracy_low:.1%} to {found.accuracy_high:.1%})."
     )
 
 

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import DataError, RunError
 from agnews_core.evaluation.baseline import load_baseline
 from agnews_core.evaluation.calibration import apply_temperature, fit_temperature
-from agnews_core.evaluation.compute import compute_report
+from agnews_core.evaluation.compute import compute_report, compute_share
 from agnews_core.evaluation.files import Assessment, Evaluated, read_evaluated, read_layers, write_evaluated
 from agnews_core.evaluation.report import Split
 from agnews_core.inference.catalogue import ClassifierCache, TrainedModel, identify
@@ -35,6 +36,7 @@ class LabelledTexts:
         seed: What split it.
         is_own: Whether they are validation texts of the model's own run, on which its best checkpoint was chosen and its
             temperature fitted.
+        plain: Plain validation texts of that run, which are measured beside them; see `News`.
     """
 
     texts: list[str]
@@ -43,6 +45,12 @@ class LabelledTexts:
     counts: DataCounts
     seed: int
     is_own: bool = False
+    plain: Dataset | None = None
+
+    @classmethod
+    def of(cls, rows: Dataset, **where: Any) -> Self:
+        """Build them from rows with the columns `text` and `label`."""
+        return cls(list(rows["text"]), np.asarray(rows["label"]), **where)
 
     def sample(self, at_most: int | None) -> Self:
         """Return all texts, or some that keep the classes' shares."""
@@ -64,26 +72,22 @@ def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_mo
         raise DataError(
             f"There is no test file in {news.counts.source}; evaluate on the validation split, or give news that has one."
         )
-    return LabelledTexts(
-        list(rows["text"]),
-        np.asarray(rows["label"]),
-        split,
-        news.counts,
-        config.seed,
-        is_own and split == "validation",
-    ).sample(at_most)
+    is_own = is_own and split == "validation"
+    plain = news.plain_validation if is_own else None
+    texts = LabelledTexts.of(rows, split=split, counts=news.counts, seed=config.seed, is_own=is_own, plain=plain)
+    return texts.sample(at_most)
 
 
 def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
     """Evaluate a classifier as it is."""
-    logits = classifier.compute_logits(texts.texts, on_progress)
+    logits = _compute_logits(classifier, texts, on_progress)
     return _assess_logits(classifier, texts, logits, temperature=classifier.temperature)
 
 
 def calibrate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
     """Fit a classifier's temperature on texts, and evaluate it with that one, which the report then has."""
-    logits = classifier.compute_logits(texts.texts, on_progress)
-    temperature = fit_temperature(logits, texts.labels)
+    logits = _compute_logits(classifier, texts, on_progress)
+    temperature = fit_temperature(logits[: len(texts.labels)], texts.labels)
     return _assess_logits(classifier, texts, logits, temperature=temperature)
 
 
@@ -135,15 +139,23 @@ def unchanged(model: TrainedModel) -> Iterator[None]:
         raise RunError(f"{model.title} was trained on meanwhile; evaluate it again when it has ended.")
 
 
+def _compute_logits(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None) -> NDArray[np.float32]:
+    """Compute the logits of the texts, and after them those of the plain ones."""
+    plain = list(texts.plain["text"]) if texts.plain else []
+    return classifier.compute_logits([*texts.texts, *plain], on_progress)
+
+
 def _assess_logits(
     classifier: Classifier, texts: LabelledTexts, logits: NDArray[np.float32], *, temperature: float
 ) -> Evaluated:
+    logits, plain_logits = logits[: len(texts.labels)], logits[len(texts.labels) :]
     probabilities = apply_temperature(logits, temperature)
     report = compute_report(
         texts.texts,
         texts.labels,
         probabilities,
         own_logits=logits if texts.is_own else None,
+        plain=compute_share(plain_logits.argmax(-1) == np.asarray(texts.plain["label"])) if texts.plain else None,
         split=texts.split,
         data_source=texts.counts.source,
         data_counts=texts.counts.model_dump(),

@@ -1,6 +1,31 @@
 """How many texts were read, left out and split. A schema: nothing heavy is here."""
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """How many texts a run trains on, plain ones among them as often as they are repeated, and validates on.
+
+    The plain validation texts are beside the others.
+    """
+
+    n_train: int
+    n_validation: int
+    n_plain_train: int = 0
+    n_plain_validation: int = 0
+
+    def describe(self) -> str:
+        """Format them.
+
+        >>> TextCounts(2000, 200).describe(), TextCounts(2240, 200, 240, 60).describe()
+        ('2,000, and 200 to validate', '2,240 (plain ones among them: 240), and 200 and 60 plain ones to validate')
+        """
+        plain = f" (plain ones among them: {self.n_plain_train:,})" if self.n_plain_train else ""
+        also = f" and {self.n_plain_validation:,} plain ones" if self.n_plain_validation else ""
+        return f"{self.n_train:,}{plain}, and {self.n_validation:,}{also} to validate"
 
 
 class DataCounts(BaseModel):
@@ -25,6 +50,11 @@ class DataCounts(BaseModel):
     n_holdout: int = 0
     n_plain_train: int = 0
     n_plain_validation: int = 0
+
+    @property
+    def texts(self) -> TextCounts:
+        """What a run trains and validates on."""
+        return TextCounts(self.n_train, self.n_validation, self.n_plain_train, self.n_plain_validation)
 
     def describe(self) -> str:
         """Format the counts as one line.

@@ -34,10 +34,18 @@ class Row:
     eval_loss: float | None = None
     eval_accuracy: Share | None = None
     eval_f1: Share | None = None
+    eval_plain_accuracy: Share | None = None
+    eval_score: Share | None = None
     eval_runtime: Annotated[Finite, Field(ge=0)] | None = None
     memory_mib: int | None = None
     gpu_memory_mib: int | None = None
     gpu_percent: int | None = None
+
+    @property
+    def score(self) -> float:
+        """What the best checkpoint is chosen by: the score where there is one, else the accuracy; below 0 for no evaluation."""
+        known = self.eval_accuracy if self.eval_score is None else self.eval_score
+        return -1.0 if known is None else known
 
 
 NO_ROW = Row(step=0, time=0.0)
@@ -87,10 +95,15 @@ class Metrics:
     eval_loss: Curve = Curve()
     eval_accuracy: Curve = Curve()
     eval_f1: Curve = Curve()
-    best_accuracy: float | None = None
+    best: Row = NO_ROW
     eval_seconds: float = 0.0
     newest_loss: Row = NO_ROW
     recent: tuple[Row, ...] = ()
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The accuracy of the evaluation that was best."""
+        return self.best.eval_accuracy
 
     def extend(self, rows: Sequence[Row]) -> "Metrics":
         """Return the metrics with more rows."""
@@ -104,7 +117,7 @@ class Metrics:
         }
         return Metrics(
             **curves,
-            best_accuracy=max(_known([self.best_accuracy, *(row.eval_accuracy for row in rows)]), default=None),
+            best=max(self.best, *rows, key=lambda row: row.score),
             eval_seconds=_known([self.eval_seconds, *(row.eval_runtime for row in rows)])[-1],
             newest_loss=next((row for row in reversed(rows) if row.loss is not None), self.newest_loss),
             recent=(*self.recent, *rows)[-N_RECENT:],

@@ -32,6 +32,7 @@ class Evaluations(BaseModel):
         every_steps: Steps between two evaluations; the last step is evaluated in any case.
         n_texts: Validation texts that each of them is on, a sample that keeps the classes' shares.
         n_available: How many there are; the end is evaluated on all of them.
+        n_plain: Plain validation texts that each of them is on too, where these count (`plain_weight`).
         share: What they are counted to take of the training time, 0-1.
     """
 
@@ -40,6 +41,7 @@ class Evaluations(BaseModel):
     every_steps: int
     n_texts: int
     n_available: int
+    n_plain: int = 0
     share: float
 
     @property
@@ -50,7 +52,8 @@ class Evaluations(BaseModel):
     @property
     def texts(self) -> str:
         """What they are on, in words."""
-        return f"{self.counts} validation texts"
+        plain = f" and {self.n_plain:,} plain ones" if self.n_plain else ""
+        return f"{self.counts} validation texts{plain}"
 
     def describe(self, n_steps: int) -> str:
         """Format when they come and on what."""

@@ -43,7 +43,8 @@ class PhaseProgress(BaseModel):
 class RunResult(BaseModel):
     """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts.
 
-    `engine` evaluated it and fitted its temperature; "" in runs that ended before there was a choice.
+    `engine` evaluated it and fitted its temperature; "" in runs that ended before there was a choice. The plain accuracy is of
+    plain validation texts, where the run had some.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +52,7 @@ class RunResult(BaseModel):
     eval_accuracy: float | None
     eval_f1: float | None
     n_evaluated: int | None = None  # not recorded by the first versions; then all of them
+    eval_plain_accuracy: float | None = None
     train_runtime_seconds: float
     train_samples_per_second: float
     padding_share: float | None = None  # of an epoch's tokens; not recorded by the first versions

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agnews_core.models.plan import Plan
+from agnews_core.news.counts import TextCounts
 from agnews_core.runs.resolved import Evaluations, Replay, format_bytes
 
 
@@ -56,19 +57,15 @@ def _round(number: float) -> str:
     return f"{round(number, -1) if number >= 100 else round(number):.0f}"
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a run would begin with.
+@dataclass(frozen=True, kw_only=True)
+class Inputs(TextCounts):
+    """What a run would begin with; texts are the hub's, where news cannot be had.
 
     Attributes:
-        n_train: Texts to train on; the hub's, where news cannot be had.
-        n_validation: Texts to validate on; likewise.
         notes: Which base model, news and precision these are, and what they stand in for, in sentences.
         missing: Why the run cannot be started on this machine, or "".
     """
 
-    n_train: int
-    n_validation: int
     notes: tuple[str, ...]
     missing: str
 
@@ -91,7 +88,7 @@ class Assessment:
         return [
             ("Base model", f"{plan.backbone}, {plan.n_layers} layers"),
             ("LoRA and head", f"{plan.lora_parameters:,} + {plan.head_parameters:,}"),
-            ("Texts", f"{inputs.n_train:,}, and {inputs.n_validation:,} to validate"),
+            ("Texts", inputs.describe()),
             ("Steps", f"{estimate.n_steps:,}"),
             ("Frozen layers", self._describe_replay()),
             ("Evaluations", self.evaluations.describe(estimate.n_steps)),

@@ -111,6 +111,7 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
         eval_accuracy=evaluated.report.accuracy if evaluated else trained.best_accuracy,
         eval_f1=evaluated.report.f1_macro if evaluated else None,
         n_evaluated=evaluated.report.n if evaluated else trained.n_evaluated,
+        eval_plain_accuracy=evaluated.report.plain.accuracy if evaluated and evaluated.report.plain else None,
         train_runtime_seconds=trained.metrics["train_runtime"],
         train_samples_per_second=trained.metrics["train_samples_per_second"],
         padding_share=trained.metrics["padding_share"],

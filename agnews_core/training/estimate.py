@@ -7,15 +7,18 @@ say so by their width.
 import functools
 import math
 import threading
+from dataclasses import replace
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import Plan
+from agnews_core.news.counts import TextCounts
+from agnews_core.news.plain import stamp_plain, uses_plain
 from agnews_core.news.sources import NewsFolder, look_for_news
 from agnews_core.news.splits import VALIDATION_SHARE, load_news
 from agnews_core.news.tables import stamp_news
-from agnews_core.news.tokens import MEAN_TOKENS
+from agnews_core.news.tokens import MEAN_TOKENS, count_train_tokens, count_validation_tokens
 from agnews_core.runs import Resolved
 from agnews_core.training.assessment import Assessment, Estimate, Inputs
 from agnews_core.training.probe import LayerCost, probe_layer
@@ -46,11 +49,11 @@ def assess(config: TrainConfig, *, n_processes: int | None = None) -> Assessment
     resolved = resolve(config, missing=missing, n_processes=n_processes)
     config = resolved.apply_to(config)
     built = plan(config)
-    n_train, n_validation = _count_texts(config, missing)
+    texts = _count_texts(config, missing)
     news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
     why_not = " ".join(dict.fromkeys(map(str, missing)))
-    inputs = Inputs(n_train, n_validation, (*resolved.notes, *news), why_not)
-    passes = resolve_passes(config, resolved, built, n_train=n_train, n_validation=n_validation)
+    inputs = Inputs(**vars(texts), notes=(*resolved.notes, *news), missing=why_not)
+    passes = resolve_passes(config, resolved, built, texts)
     estimate = compute_estimate(config, built, inputs, resolved, passes)
     return Assessment(built, passes.evaluations, passes.replay, estimate, inputs)
 
@@ -61,18 +64,22 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
     evaluations, replay = passes.evaluations, passes.replay
     n_steps = resolved.count_as_one(config).count_steps(inputs.n_train)
     once = replay.n_layers if replay.used else 0
-    tokens = min(MEAN_TOKENS, config.max_length)
-    evaluated = math.ceil(n_steps / evaluations.every_steps) * evaluations.n_texts
-    forward = tokens * layer.forward_seconds  # a text, a layer
+    # All in tokens, and seconds a token and layer.
+    of_evaluation = count_validation_tokens(config, evaluations.n_texts, evaluations.n_plain)
+    evaluated = math.ceil(n_steps / evaluations.every_steps) * of_evaluation
     # Of each process, on a GPU of its own; those on a CPU share its cores.
-    trained = n_steps * config.step_texts * (resolved.n_processes if resolved.device == "cpu" else 1)
-    below = built.n_layers - built.n_trained_layers
-    fill = (inputs.n_train + evaluations.n_texts) * once * forward
+    passes_over = (
+        n_steps * config.step_texts * (resolved.n_processes if resolved.device == "cpu" else 1) / inputs.n_train
+    )
+    trained = passes_over * count_train_tokens(config, inputs)
+    below, forward = built.n_layers - built.n_trained_layers, layer.forward_seconds
+    fill = (count_train_tokens(config, inputs, stored=True) + of_evaluation) * once * forward
+    at_the_end = count_validation_tokens(config, inputs.n_validation, inputs.n_plain_validation)  # of the best model
     seconds = (
         fill
-        + trained * (tokens * built.n_trained_layers * layer.step_seconds + (below - once) * forward)
+        + trained * (built.n_trained_layers * layer.step_seconds + (below - once) * forward)
         + evaluated * (built.n_layers - once) * forward
-        + inputs.n_validation * built.n_layers * forward  # the best model, at the end
+        + at_the_end * built.n_layers * forward
         + n_steps * STEP_SECONDS
         + (inputs.n_train + inputs.n_validation) * TEXT_SECONDS
     )
@@ -103,23 +110,37 @@ def _compute_growth(n_steps: int) -> float:
     return CPU_GROWTH_BYTES * min(1.0, n_steps / CPU_GROWTH_STEPS)
 
 
-def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> tuple[int, int]:
+def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> TextCounts:
     """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
-    n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
-    n_train = HUB_TRAIN_TEXTS - n_validation
-    n_validation -= round(config.holdout_share * n_validation)
+    asked = {"holdout_share": config.holdout_share, "plain_repeats": int(uses_plain(config))}
     try:
         found = look_for_news(config.data)
         if isinstance(found, NewsFolder):
             with _ONE_AT_A_TIME:
-                n_train, n_validation = _count_split(config.data, config.holdout_share, stamp_news(found.path))
+                counted = _count_split(config.data, *asked.values(), (stamp_news(found.path), stamp_plain(config)))
+            return _limit(counted, config)
     except AgNewsError as error:
         missing.append(error)
-    return min(n_train, config.max_train_samples or n_train), min(n_validation, config.max_eval_samples or n_validation)
+    n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
+    n_train = HUB_TRAIN_TEXTS - n_validation
+    n_validation -= round(config.holdout_share * n_validation)
+    plain = _count_split("sample", *asked.values(), stamp_plain(config))
+    return _limit(replace(plain, n_train=n_train + plain.n_plain_train, n_validation=n_validation), config)
+
+
+def _limit(counted: TextCounts, config: TrainConfig) -> TextCounts:
+    """Return what is left of all texts where the settings want fewer, with plain ones as often as they are repeated."""
+    n_news = counted.n_train - counted.n_plain_train
+    n_plain = counted.n_plain_train * config.plain_repeats
+    return replace(
+        counted,
+        n_train=min(n_news, config.max_train_samples or n_news) + n_plain,
+        n_validation=min(counted.n_validation, config.max_eval_samples or counted.n_validation),
+        n_plain_train=n_plain,
+    )
 
 
 @functools.lru_cache(maxsize=32)
-def _count_split(data: str, holdout_share: float, stamp: object) -> tuple[int, int]:
+def _count_split(data: str, holdout_share: float, plain_repeats: int, stamp: object) -> TextCounts:
     """Count texts to train and to validate on, once for as long as their files stay the same; no seed changes that."""
-    counts = load_news(TrainConfig(data=data, holdout_share=holdout_share)).counts
-    return counts.n_train, counts.n_validation
+    return load_news(TrainConfig(data=data, holdout_share=holdout_share, plain_repeats=plain_repeats)).counts.texts

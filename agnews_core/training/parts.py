@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
 from agnews_core.config import TrainConfig
@@ -15,25 +16,25 @@ from agnews_core.models.backbones import Backbone, compute_fingerprint, load_bac
 from agnews_core.models.lora import build_model, plan
 from agnews_core.models.plan import Plan
 from agnews_core.news.counts import DataCounts
-from agnews_core.news.splits import load_news, take
-from agnews_core.news.tokens import tokenize
+from agnews_core.news.splits import load_news
 from agnews_core.processes import get_rank, is_first
 from agnews_core.runs import Resolved, Run
 from agnews_core.runs.held import SPARE_BYTES
-from agnews_core.runs.resolved import Evaluations, count_of
+from agnews_core.runs.resolved import count_of
 from agnews_core.training.batches import PADDED_TO, fill_up
 from agnews_core.training.evaluations import describe
 from agnews_core.training.records import enter, note
 from agnews_core.training.resolve import check_ready, resolve, resolve_passes
+from agnews_core.training.texts import tokenize_training, tokenize_validation
 
 
 @dataclass(frozen=True)
 class Parts:
     """What a run trains with, once everything is loaded.
 
-    `config` leaves nothing open: what it left open is decided in `resolved`. `train` has the texts of `train_tokens`, row by row;
-    `validation` has all validation texts, `validation_tokens` those that are evaluated while it trains, sorted by length. The
-    tokens are token ids, or what frozen layers make of them; `collate` makes a batch of their rows.
+    `config` leaves nothing open: what it left open is decided in `resolved`. `validation` and `plain_validation` have all
+    validation texts; `validation_tokens` are of those that are evaluated while it trains, see `texts`. The tokens are token ids,
+    or what frozen layers make of them; `collate` makes a batch of their rows.
     """
 
     config: TrainConfig
@@ -41,8 +42,11 @@ class Parts:
     counts: DataCounts
     train: Dataset
     train_tokens: Any
+    other: NDArray[np.intp] | None
     validation: Dataset
+    plain_validation: Dataset | None
     validation_tokens: Any
+    is_plain: NDArray[np.bool_]
     backbone: Backbone
     tokenizer: Any
     model: Any
@@ -51,7 +55,14 @@ class Parts:
     @property
     def evaluated_texts(self) -> str:
         """What is evaluated while it trains, in words."""
-        return f"{count_of(len(self.validation_tokens), len(self.validation))} validation texts"
+        n_plain = int(self.is_plain.sum())
+        weighted = f" and {n_plain:,} plain ones (which count {self.config.plain_weight:.0%})" if n_plain else ""
+        return f"{count_of(self.n_evaluated, len(self.validation))} validation texts{weighted}"
+
+    @property
+    def n_evaluated(self) -> int:
+        """How many validation texts, plain ones aside, are evaluated while it trains."""
+        return int((~self.is_plain).sum())
 
 
 def load_parts(run: Run) -> Parts:
@@ -77,19 +88,14 @@ def load_parts(run: Run) -> Parts:
     model = build_model(config, backbone, head=built.modules_to_save)
     run.update_status(resolved=resolved, plan=built, data=news.counts)
     tokenizer = load_tokenizer(backbone)
-    train_tokens = tokenize(news.train, tokenizer, max_length=config.max_length)
-    evaluated = _sample(news.validation, resolved.evaluations, config.seed)
-    validation_tokens = tokenize(evaluated, tokenizer, max_length=config.max_length)
-    # Batches are read in order; sorted, their texts are of like length and need little padding.
-    by_length = np.argsort(np.asarray(validation_tokens["length"]), kind="stable")
     return Parts(
         config=config,
         resolved=resolved,
         counts=news.counts,
-        train=news.train,
-        train_tokens=train_tokens,
         validation=news.validation,
-        validation_tokens=validation_tokens.select(by_length),
+        plain_validation=news.plain_validation,
+        **vars(tokenize_training(news, tokenizer, config)),
+        **vars(tokenize_validation(news, resolved.evaluations, tokenizer, config)),
         backbone=backbone,
         tokenizer=tokenizer,
         model=model,
@@ -107,17 +113,12 @@ def _decide_passes(run: Run, config: TrainConfig, resolved: Resolved, built: Pla
     """Decide about frozen layers and evaluations; a run that goes on keeps what it began with."""
     if before := run.read_status().resolved:
         return resolved.model_copy(update={"replay": before.replay, "evaluations": before.evaluations})
-    passes = resolve_passes(config, resolved, built, n_train=counts.n_train, n_validation=counts.n_validation)
+    passes = resolve_passes(config, resolved, built, counts.texts)
     if not passes.replay.used:
         note(run, passes.replay.reason)
     n_steps = resolved.count_as_one(config).count_steps(counts.n_train)
     note(run, describe(passes.evaluations, config, n_steps))
     return resolved.model_copy(update=vars(passes))
-
-
-def _sample(validation: Dataset, evaluations: Evaluations | None, seed: int) -> Dataset:
-    rows = take(validation.to_pandas(), evaluations.n_texts if evaluations else None, seed)
-    return validation.select(rows.index)
 
 
 def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:

@@ -10,7 +10,6 @@ import shutil
 import traceback
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from agnews_core.devices import count_cores
@@ -112,15 +111,15 @@ def _train_model(run: Run, *, resume: bool) -> Trained | None:
         max_steps=state.max_steps,
         best_step=state.best_global_step,
         n_averaged=n_averaged,
-        best_accuracy=state.best_metric,
-        n_evaluated=len(parts.validation_tokens),
-        validation=LabelledTexts(
-            list(parts.validation["text"]),
-            np.asarray(parts.validation["label"]),
-            "validation",
-            parts.counts,
-            parts.config.seed,
+        best_accuracy=trainer.find_best_accuracy(),
+        n_evaluated=parts.n_evaluated,
+        validation=LabelledTexts.of(
+            parts.validation,
+            split="validation",
+            counts=parts.counts,
+            seed=parts.config.seed,
             is_own=True,
+            plain=parts.plain_validation,
         ),
         metrics=metrics,
     )

@@ -14,6 +14,7 @@ from agnews_core.inference.engines import choose_engine
 from agnews_core.models.backbones import BackboneSource, choose_name, count_layers, load_backbone, look_for_backbone
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import HeadModules, Plan, resolve_layer_ranks
+from agnews_core.news.counts import TextCounts
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.processes import count_processes
 from agnews_core.runs import Replay, Resolved
@@ -103,14 +104,13 @@ class Passes:
     evaluations: Evaluations
 
 
-def resolve_passes(config: TrainConfig, resolved: Resolved, built: Plan, *, n_train: int, n_validation: int) -> Passes:
+def resolve_passes(config: TrainConfig, resolved: Resolved, built: Plan, texts: TextCounts) -> Passes:
     """Decide what depends on how many texts there are: whether frozen layers are computed once, when to evaluate, on what."""
     config = resolved.count_as_one(config)
-    replay = choose_replay(config, resolved, n_train=n_train, n_validation=n_validation)
+    replay = choose_replay(config, resolved, texts)
     evaluations = plan_evaluations(
         config,
-        n_train=n_train,
-        n_validation=n_validation,
+        texts,
         n_computed=built.n_trained_layers if replay.used else built.n_layers,
         n_trained=built.n_trained_layers,
     )

@@ -6,12 +6,15 @@ It knows nothing of where news and models come from, nor of what becomes of the 
 import logging
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
-from torch.utils.data import Sampler
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -32,6 +35,8 @@ from agnews_core.training.replay_texts import ReadAhead, ReplayedTexts
 
 logger = logging.getLogger(__name__)
 
+ACCURACY, SCORE = "eval_accuracy", "eval_score"  # of the model that is chosen; the score weighs plain texts too
+
 
 class NewsTrainer(Trainer):
     """Trainer with batches of texts of like length whose order depends on seed and epoch alone.
@@ -40,11 +45,15 @@ class NewsTrainer(Trainer):
         record: Tells the run how it goes.
         layer_lr_decay: See the setting.
         average: Of the weights of the last steps, where that was asked for.
+        other: For each training text the row of its other form, where texts are varied.
+        is_plain: Which of the texts that are evaluated are plain ones.
     """
 
     record: RunCallback
     layer_lr_decay = 1.0
     average: WeightAverage | None = None
+    other: NDArray[np.intp] | None = None
+    is_plain: NDArray[np.bool_]
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Build the optimizer as Trainer does, with a learning rate for each layer where that was asked for."""
@@ -68,7 +77,12 @@ class NewsTrainer(Trainer):
         args = self.args
         batch_size = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         lengths = list(self.train_dataset["length"])
-        return SeededLengthSampler(lengths, batch_size=batch_size, seed=args.seed)
+        return SeededLengthSampler(lengths, batch_size=batch_size, seed=args.seed, other=self.other)
+
+    def num_examples(self, dataloader: DataLoader[Any]) -> int:
+        """Return how many texts a pass has; other forms of them make it no longer."""
+        n_rows = super().num_examples(dataloader)
+        return len(self.other) if self.other is not None and n_rows == len(self.train_dataset) else n_rows
 
     def compute_padding_share(self) -> float:
         """Return, and log, which share of the tokens of an epoch is padding."""
@@ -79,10 +93,11 @@ class NewsTrainer(Trainer):
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
         """Evaluate as Trainer does, but with the loss of each text counted once.
 
-        Trainer's is of whole batches, with the texts in them that several processes are given to fill their last ones.
+        Trainer's is of whole batches, with the texts in them that several processes are given to fill their last ones. Plain
+        texts have an accuracy of their own, and no part in the loss.
         """
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-        logits, labels = torch.from_numpy(output.predictions), torch.from_numpy(output.label_ids)
+        logits, labels = (torch.from_numpy(of_all[~self.is_plain]) for of_all in (output.predictions, output.label_ids))
         smoothing = self.args.label_smoothing_factor
         loss = torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
         output.metrics[f"{metric_key_prefix}_loss"] = loss.item()
@@ -93,6 +108,14 @@ class NewsTrainer(Trainer):
         metrics = self.predict(self.eval_dataset, metric_key_prefix="eval").metrics
         figure: float = metrics[self.args.metric_for_best_model]
         return figure
+
+    def find_best_accuracy(self) -> float | None:
+        """Return the accuracy on validation texts of the best checkpoint; of the average, where models are chosen by accuracy."""
+        if self.args.metric_for_best_model == ACCURACY:
+            figure: float | None = self.state.best_metric
+            return figure
+        best = (row for row in self.state.log_history if row["step"] == self.state.best_global_step and ACCURACY in row)
+        return next((float(row[ACCURACY]) for row in best), None)
 
     def go_on(self, checkpoint: Path | None) -> dict[str, float]:
         """Train to the end, from a checkpoint if there is one, load the best model, and return Trainer's figures."""
@@ -144,10 +167,11 @@ def build_trainer(run: Run, parts: Parts, *, resumed_at: int | None = None) -> N
         eval_dataset=parts.validation_tokens,
         data_collator=parts.collate,
         processing_class=parts.tokenizer,
-        compute_metrics=compute_metrics,
+        compute_metrics=partial(compute_metrics, is_plain=parts.is_plain, plain_weight=config.plain_weight),
         callbacks=callbacks + (build_loggers(config, run, resumed_at=resumed_at) if is_first() else []),
     )
     trainer.record, trainer.layer_lr_decay = record, config.layer_lr_decay
+    trainer.other, trainer.is_plain = parts.other, parts.is_plain
     if config.average_last:
         trainer.average = WeightAverage(trainer.model, config.average_last)
         trainer.add_callback(trainer.average)
@@ -177,7 +201,7 @@ def _build_arguments(run: Run, config: TrainConfig, resolved: Resolved) -> Train
         save_steps=eval_steps,  # the best model can only be one that was saved; CheckpointCallback saves between
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_accuracy",
+        metric_for_best_model=SCORE if config.plain_weight else ACCURACY,
         greater_is_better=True,
         label_names=["labels"],  # a PeftModel hides its signature, and evaluation would lose its metrics
         # The same in one pass over each weight: 2 % of a step.

@@ -90,7 +90,8 @@ def _format_bar(snapshot: Snapshot) -> str:
 
 
 def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    status, progress, best = snapshot.status, snapshot.progress, snapshot.metrics.best_accuracy
+    status, progress = snapshot.status, snapshot.progress
+    best, plain = snapshot.metrics.best_accuracy, _find_plain_accuracy(snapshot)
     running, newest = status.state == "running", snapshot.metrics.newest_loss
     facts = [
         ("Step", f"{status.step:,} of {status.max_steps:,}" if status.max_steps else NOT_KNOWN),
@@ -98,6 +99,7 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Speed", NOT_KNOWN if progress.samples_per_second is None else f"{progress.samples_per_second:.1f} samples/s"),
         ("Time left", format_seconds(progress.eta_seconds) if running else NOT_KNOWN),
         ("Best accuracy", NOT_KNOWN if best is None else f"{best:.1%}"),
+        *([] if plain is None else [("On plain texts", f"{plain:.1%}")]),
         ("Validation texts", snapshot.evaluations.counts if snapshot.evaluations else NOT_KNOWN),
         ("Frozen layers", _format_replay(status)),
         ("Computes on", _format_device(status)),
@@ -109,6 +111,12 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         facts.append(("GPU", _format_mib(newest.gpu_memory_mib) + busy))
     # While a run goes on, what is not known yet keeps its place; later it would only be noise.
     return [(label, value) for label, value in facts if running or value != NOT_KNOWN]
+
+
+def _find_plain_accuracy(snapshot: Snapshot) -> float | None:
+    """Return the best model's accuracy on plain validation texts, where the run has such."""
+    result = snapshot.status.result
+    return result.eval_plain_accuracy if result else snapshot.metrics.best.eval_plain_accuracy
 
 
 def _format_device(status: RunStatus) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.inference.assess import load_texts
+from agnews_core.news.counts import TextCounts
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, create_run
 from agnews_core.runs.resolved import Evaluations
@@ -16,9 +17,11 @@ from agnews_core.training.recipe import train
 from tests.rows import read_rows
 
 
-def decide(n_train: int = 8000, n_validation: int = 7864, *, n_computed: int = 6, **settings) -> Evaluations:
+def decide(
+    n_train: int = 8000, n_validation: int = 7864, *, n_plain: int = 0, n_computed: int = 6, **settings
+) -> Evaluations:
     config = build_config({"num_train_epochs": 2, **settings})
-    return plan_evaluations(config, n_train=n_train, n_validation=n_validation, n_computed=n_computed, n_trained=4)
+    return plan_evaluations(config, TextCounts(n_train, n_validation, 0, n_plain), n_computed=n_computed, n_trained=4)
 
 
 def count(found: Evaluations, n_steps: int) -> int:

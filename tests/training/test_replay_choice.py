@@ -3,6 +3,7 @@
 import pytest
 
 from agnews_core.config import build_config
+from agnews_core.news.counts import TextCounts
 from agnews_core.runs import Replay
 from agnews_core.training.replay_choice import choose_replay
 from agnews_core.training.resolve import resolve
@@ -11,7 +12,7 @@ from agnews_core.training.resolve import resolve
 def choose(*, n_train: int = 8000, n_validation: int = 800, **settings) -> Replay:
     given = build_config({"backbone": "all-MiniLM-L6-v2", "data": "sample", "precision": "bf16", **settings})
     resolved = resolve(given)
-    return choose_replay(resolved.apply_to(given), resolved, n_train=n_train, n_validation=n_validation)
+    return choose_replay(resolved.apply_to(given), resolved, TextCounts(n_train, n_validation))
 
 
 def test_three_passes_pay_and_what_is_kept_is_counted(monkeypatch):
@@ -59,5 +60,5 @@ def test_the_choice_does_not_depend_on_what_is_there_already(trained_run):
     found = trained_run.read_status().resolved
     config = found.apply_to(trained_run.read_config())
     assert found.replay.used
-    chosen = choose_replay(config, found, n_train=144, n_validation=16)
+    chosen = choose_replay(config, found, TextCounts(144, 16))
     assert (chosen.used, chosen.reason) == (True, found.replay.reason)
