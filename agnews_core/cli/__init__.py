@@ -14,6 +14,7 @@ import click
 from agnews_core import __version__
 from agnews_core.cli.classify import classify
 from agnews_core.cli.evaluate import evaluate
+from agnews_core.cli.launch import check_alone
 from agnews_core.cli.listing import runs
 from agnews_core.cli.output import EXIT_INTERRUPTED, EXIT_MISTAKE
 from agnews_core.cli.plan import plan
@@ -52,5 +53,7 @@ def _fail(message: str) -> int:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="agnews_core")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Fine-tune BERT-family models with LoRA on AG News, evaluate them, and classify news with them."""
+    check_alone(context.invoked_subcommand or "")

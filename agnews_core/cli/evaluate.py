@@ -8,13 +8,14 @@ import click
 
 from agnews_core.cli.models import find_model, load_classifier
 from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, collect
-from agnews_core.cli.output import print_json, progress, quiet_stdout
+from agnews_core.cli.output import check_output, print_json, progress, quiet_stdout
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError
 from agnews_core.evaluation.layers import MAX_TEXTS, LayerEffects
 from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport, Split
 from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration, describe_layers
 from agnews_core.inference.catalogue import TrainedModel
+from agnews_core.news.sources import find_news
 from agnews_core.runs import Run
 from agnews_core.whole_files import write_whole
 
@@ -80,6 +81,9 @@ def evaluate(
                 "and --output."
             )
         config = _choose_news(found.run, texts)
+        where = output or (kept_in.path if kept_in and texts.split == "validation" else Path()) / REPORT
+        for path in find_news(config.data).path.iterdir():
+            check_output(where, read=path)
         from agnews_core.inference import assess
 
         classifier = load_classifier(found)
@@ -91,7 +95,6 @@ def evaluate(
         )
         with progress("Evaluating", len(rows.texts), unit=" texts") as tell:
             evaluated = assess.evaluate(classifier, rows, tell)
-        where = output or (kept_in.path if kept_in and texts.split == "validation" else Path()) / REPORT
         _write(where, evaluated.report.model_dump_json(indent=2))
         baseline = _keep(kept_in, evaluated, config, with_baseline=with_baseline) if kept_in else None
         layers = _measure_layers(found, rows, kept_in) if with_layers else None

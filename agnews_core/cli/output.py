@@ -7,10 +7,12 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
+from agnews_core.errors import ConfigError
 from agnews_core.processes import is_first
 
 TERMINAL_SECONDS = 0.5
@@ -28,6 +30,19 @@ def quiet_stdout(as_json: bool) -> Iterator[IO[str]]:
         return
     with contextlib.redirect_stdout(sys.stderr):
         yield out
+
+
+def check_output(output: Path, *, read: Path) -> None:
+    """Refuse to write over what is read, however both are spelled, or linked to each other.
+
+    Raises:
+        ConfigError: They are the same file.
+    """
+    with contextlib.suppress(OSError):  # one of them is not there
+        if output.samefile(read):
+            raise ConfigError(
+                f"{output} holds the texts that are read, and would be lost; choose another place with --output."
+            )
 
 
 @contextlib.contextmanager

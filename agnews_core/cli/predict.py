@@ -10,7 +10,7 @@ import click
 from agnews_core.cli.launch import check_launch, ending_in_order
 from agnews_core.cli.models import find_model, load_classifier
 from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions, collect
-from agnews_core.cli.output import print_json, progress, quiet_stdout
+from agnews_core.cli.output import check_output, print_json, progress, quiet_stdout
 from agnews_core.processes import is_first, load_in_turn, share
 from agnews_core.uploads import Choice, Upload, choose_own_limits, open_upload
 
@@ -53,6 +53,7 @@ def predict(file: Path, model: ModelOptions, choice: Choice, csv: _Csv, as_json:
     check_launch()
     with quiet_stdout(as_json) as out, ending_in_order(), ExitStack() as stack:
         opened: list[Upload] = []
+        share(lambda: check_output(csv.output, read=file))
         share(lambda: opened.append(stack.enter_context(_open(file, choice))))
         classifier = load_in_turn(lambda: load_classifier(find_model(model)))
         from agnews_core.inference.csv_files import write_csv

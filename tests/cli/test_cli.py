@@ -1,7 +1,11 @@
+import subprocess
+
 import pytest
 
+from agnews_core.cli import main
 from agnews_core.config import TrainConfig
-from tests.cli.commands import fails, run_command
+from agnews_core.jobs.child import build_launcher
+from tests.cli.commands import PROJECT, fails, run_command
 
 
 def test_every_setting_is_a_flag_with_its_help(capsys):
@@ -52,3 +56,25 @@ def test_a_command_alone_shows_what_there_is_in_whole_sentences(capsys):
 )
 def test_a_mistake_is_one_sentence_and_exit_2(capsys, arguments, message):
     assert message in fails(capsys, *arguments)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "classify", "plan", "runs"])
+def test_what_one_process_does_is_refused_in_several_and_said_once(capsys, monkeypatch, command):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert fails(capsys, command) == (
+        f"Error: `accelerate launch` started `{command}` 2 times; of all commands, only train and predict work in several "
+        f"processes. Start it alone: `python -m agnews_core {command} ...`."
+    )
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit, match="2"):
+        main([command])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_accelerate_launch_of_a_command_for_one_process_says_so_and_does_nothing(tmp_path):
+    command = [*build_launcher(2), "-m", "agnews_core", "plan", "--save", str(tmp_path / "settings.yaml")]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert done.stderr.count("Error: `accelerate launch` started `plan` 2 times") == 1
+    assert not (tmp_path / "settings.yaml").exists()

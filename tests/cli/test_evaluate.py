@@ -27,6 +27,16 @@ def test_a_folder_in_the_place_of_the_report_is_refused_before_anything_is_measu
     assert f"File '{tmp_path}' is a directory." in fails(capsys, "evaluate", *where)
 
 
+def test_a_report_does_not_take_the_place_of_the_news(capsys, trained_run, tiny_news, tmp_path):
+    news = shutil.copytree(tiny_news, tmp_path / "news")
+    before = (news / "train.jsonl").read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(news / "train.jsonl")
+    where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--data", news]
+    said = fails(capsys, "evaluate", *where, "--output", tmp_path / "link.jsonl")
+    assert said.startswith(f"Error: {tmp_path / 'link.jsonl'} holds the texts that are read, and would be lost;")
+    assert (news / "train.jsonl").read_bytes() == before
+
+
 def test_evaluate_on_the_test_file_says_so(capsys, trained_run, tmp_path):
     where = ["--runs-dir", trained_run.path.parent, "--run", "trained", "--output", tmp_path / "test.json"]
     status, out, _ = run_command(capsys, "evaluate", *where, "--split", "test", "--max-eval-samples", 20)

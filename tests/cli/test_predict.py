@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 import psutil
+import pytest
 
 from agnews_core.cli import main
 from agnews_core.jobs.child import build_launcher
@@ -80,28 +81,50 @@ def test_the_limits_of_a_file_are_those_of_the_machine(capsys, trained_run, tmp_
     assert said == "Error: The file 'news.txt' has 3 MB, and at most 2 MB are read; split it into smaller parts."
 
 
-def test_ctrl_c_in_the_middle_leaves_the_old_predictions_and_no_other_file(trained_run, tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda it: str(int(it))
+)
+def test_whatever_ends_it_in_the_middle_leaves_the_old_predictions_and_no_other_file(
+    trained_run, tmp_path, sent, status
+):
     (tmp_path / "news.txt").write_text("News of the day\n" * 300_000)
     output = tmp_path / "out" / "predictions.csv"
     output.parent.mkdir()
     output.write_text("old")
     command = [sys.executable, "-m", "agnews_core", "predict", tmp_path / "news.txt", "--output", output]
     # Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
-    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    hear = partial(signal.signal, sent, signal.SIG_DFL)
     with subprocess.Popen(
         [*command, "--adapter", trained_run.adapter_dir], cwd=PROJECT, stderr=subprocess.PIPE, preexec_fn=hear
     ) as process:
         while process.poll() is None and not any(path.stat().st_size > 10_000 for path in output.parent.iterdir()):
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         try:
             _, err = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == b"Interrupted."
+    assert process.returncode == status
+    assert b"Traceback" not in err
+    assert (err.splitlines()[-1] == b"Interrupted.") == (sent == signal.SIGINT)
     assert output.read_text() == "old"
     assert list(output.parent.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_predictions_do_not_take_the_place_of_the_texts(capsys, trained_run, tmp_path, link):
+    news = tmp_path / "news.csv"
+    news.write_text("text\nA goal in the last minute\n")
+    (tmp_path / "folder").mkdir()
+    output = tmp_path / "folder" / ".." / "news.csv"
+    if link:
+        output = tmp_path / "other.csv"
+        getattr(output, link)(news)
+    said = fails(capsys, "predict", news, "--adapter", trained_run.adapter_dir, "--output", output)
+    assert (
+        said == f"Error: {output} holds the texts that are read, and would be lost; choose another place with --output."
+    )
+    assert news.read_text() == "text\nA goal in the last minute\n"
 
 
 def test_a_terminal_is_told_what_goes_on_from_the_first_moment_to_the_last_text(trained_run, tmp_path, monkeypatch):
