@@ -67,6 +67,23 @@ def check_printable(value: str) -> str:
     return value
 
 
+def parse_update_scale(value: object) -> object:
+    """Turn "0.8" into 0.8, and leave "fit" as it is.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value == "fit":
+        return value
+    try:
+        scale = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        scale = math.nan
+    if not 0 <= scale <= 1:
+        raise ValueError("must be fit, or a number from 0 to 1")
+    return scale
+
+
 Layer = Annotated[int, Field(ge=-MAX_LAYERS, lt=MAX_LAYERS)]
 Rank = Annotated[int, Field(ge=0, le=MAX_R)]
 LayerRanks = Annotated[dict[Layer, Rank], Field(max_length=MAX_LAYERS), BeforeValidator(parse_layer_ranks)]
@@ -76,6 +93,7 @@ Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_
 NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]
+LoraUpdateScale = Annotated[float | Literal["fit"], BeforeValidator(parse_update_scale)]
 
 
 def _field(default: Any, group: str, help_text: str, **bounds: Any) -> Any:
@@ -113,6 +131,12 @@ class TrainConfig(BaseModel):
         "constant_alpha: the same alpha everywhere; rslora: alpha / sqrt(r).",
     )
     lora_dropout: float = _field(0.05, "LoRA", "Share of LoRA inputs dropped while training.", ge=0, lt=1)
+    lora_update_scale: LoraUpdateScale = _field(
+        1.0,
+        "LoRA",
+        "How much of the trained update the model keeps: 1 is all, less leaves more of the base model; "
+        "fit chooses from 1 to 0.5 by validation texts.",
+    )
     max_trainable_parameters: int | None = _field(
         None,
         "LoRA",

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from agnews_core.models.adapters import UpdateScale
 from agnews_core.whole_files import read_regular
 
 Split = Literal["validation", "test"]
@@ -69,8 +70,9 @@ class EvaluationReport(BaseModel):
         mistakes: The most confident ones, most confident first.
         temperature: What the model's logits were divided by.
         engine: What computed the logits, which is what answers too.
+        lora_update_scale: How much of LoRA's update the model has.
         uncalibrated_error: The calibration error without that division, where these are the validation texts of the model's own
-            run, on which its temperature was fitted and its best checkpoint chosen.
+            run, on which its temperature was fitted and its best checkpoint chosen, and the scale of its update if that was.
         is_ag_news: Whether the texts are AG News', for which there are published figures; not recorded by the first versions.
         plain: What it reaches on the plain validation texts of its run, where there are some; all else is of the other texts.
     """
@@ -98,6 +100,7 @@ class EvaluationReport(BaseModel):
     seed: int
     temperature: float = 1.0
     engine: str = "PyTorch in fp32"  # which it was before there was a choice
+    lora_update_scale: UpdateScale = UpdateScale()
     uncalibrated_error: float | None = None
     is_ag_news: bool = False
     plain: Share | None = None

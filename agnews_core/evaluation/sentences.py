@@ -9,8 +9,10 @@ SMALLEST_P = 0.001
 
 def describe_accuracy(report: EvaluationReport) -> str:
     """Describe how sure the accuracy is, and whether the model was chosen by it."""
+    scale = report.lora_update_scale
+    what = f"checkpoint and the scale of its update ({scale.value:g}) were" if scale.is_fitted else "checkpoint was"
     chosen = (
-        " The model's checkpoint was chosen on these texts; on others it may be a little less accurate."
+        f" The model's {what} chosen on these texts; on others it may be a little less accurate."
         if report.is_of_chosen_on
         else ""
     )

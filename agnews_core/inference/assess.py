@@ -162,6 +162,7 @@ def _assess_logits(
         backbone=classifier.info.backbone,
         seed=texts.seed,
         temperature=temperature,
+        lora_update_scale=classifier.info.lora_update_scale,
         engine=classifier.engine.title,
     )
     return Evaluated(report, build_table(probabilities, texts=texts.texts, labels=texts.labels))

@@ -20,6 +20,20 @@ MAX_INFO_BYTES = 1_000_000
 MAX_WEIGHT_BYTES = 2_000_000_000
 
 
+class UpdateScale(BaseModel):
+    """How much of LoRA's update a model has; its weights are multiplied with it already.
+
+    Attributes:
+        value: 1 is all of it.
+        is_fitted: Whether it was chosen on validation texts.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float = Field(default=1.0, ge=0, le=1)
+    is_fitted: bool = False
+
+
 class AdapterInfo(BaseModel):
     """What an adapter folder says of itself in agnews.json: all that is needed to build its model again."""
 
@@ -34,6 +48,7 @@ class AdapterInfo(BaseModel):
     lora_scaling: LoraScaling
     pooling: Pooling = "cls"
     modules_to_save: HeadModules = CLASSIFIER_ALONE  # trained in full; the first adapters do not say it
+    lora_update_scale: UpdateScale = UpdateScale()
     max_length: int = Field(ge=8, le=512)
     labels: tuple[str, ...] = LABELS
     temperature: float = Field(default=1.0, ge=0.01, le=100)  # logits are divided by it; see `calibration`

@@ -46,7 +46,7 @@ def _describe(info: AdapterInfo) -> str:
 
 Sorts short English news into {", ".join(info.labels)}. LoRA ranks: {ranks}, on {", ".join(info.target_modules)};
 {_describe_head(info)} Texts are cut at {info.max_length} tokens. `{ADAPTER_INFO}` holds everything that is
-needed to build the model again.
+needed to build the model again.{_describe_scale(info)}
 
 With peft, from this folder; the probabilities are the softmax of the logits divided by `temperature` in `{ADAPTER_INFO}`:
 
@@ -73,6 +73,14 @@ def take_mean(backbone, args, kwargs, output):
 
 model.base_model.register_forward_hook(take_mean, with_kwargs=True)
 """
+
+
+def _describe_scale(info: AdapterInfo) -> str:
+    scale = info.lora_update_scale
+    if scale.value == 1:
+        return ""
+    chosen = ", chosen on validation texts" if scale.is_fitted else ""
+    return f" LoRA's update counts {scale.value:g} times what was trained{chosen}; the weights are multiplied already."
 
 
 def _describe_head(info: AdapterInfo) -> str:

@@ -190,6 +190,13 @@ def _check_targets(bare: Any, target_modules: ModuleNames) -> None:
             )
 
 
+def multiply_update(model: Any, scale: float) -> None:
+    """Multiply LoRA's update in place."""
+    for name, parameter in model.named_parameters():
+        if ".lora_B." in name:
+            parameter.data.mul_(scale)
+
+
 def build_model(config: TrainConfig, backbone: Backbone, *, head: HeadModules | None = None) -> Any:
     """Load a backbone's weights and add LoRA and a new classification head as the config says.
 

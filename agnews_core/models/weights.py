@@ -21,6 +21,7 @@ from agnews_core.models.adapters import (
     ADAPTER_WEIGHTS,
     MAX_WEIGHT_BYTES,
     AdapterInfo,
+    UpdateScale,
     find_backbone,
     read_adapter_info,
     write_adapter_info,
@@ -28,7 +29,7 @@ from agnews_core.models.adapters import (
 from agnews_core.models.backbones import HUB_IDS, Backbone, compute_fingerprint
 from agnews_core.models.card import build_card
 from agnews_core.models.heads import read_head
-from agnews_core.models.lora import find_layer, load_with_lora, read_layer_ranks
+from agnews_core.models.lora import find_layer, load_with_lora, multiply_update, read_layer_ranks
 from agnews_core.whole_files import read_regular, write_whole
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -44,8 +45,20 @@ class LoadedModel:
     info: AdapterInfo
 
 
-def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: Backbone) -> AdapterInfo:
-    """Write LoRA and head as safetensors, PEFT's own config, and agnews.json, all of which `load_model` reads back."""
+def save_adapter(
+    model: Any, adapter_dir: Path, config: TrainConfig, backbone: Backbone, *, scale: UpdateScale | None = None
+) -> AdapterInfo:
+    """Write LoRA and head as safetensors, PEFT's own config, and agnews.json, all of which `load_model` reads back.
+
+    Args:
+        model: From `lora.build_model`, and trained.
+        adapter_dir: A folder that need not be there.
+        config: The settings that it was built with.
+        backbone: What it was built on.
+        scale: How much of LoRA's update to write; by default all. The model then has as much of it, too.
+    """
+    scale = scale or UpdateScale()
+    multiply_update(model, scale.value)
     info = AdapterInfo(
         backbone=backbone.name,
         backbone_fingerprint=compute_fingerprint(backbone),
@@ -55,6 +68,7 @@ def save_adapter(model: Any, adapter_dir: Path, config: TrainConfig, backbone: B
         lora_scaling=config.lora_scaling,
         pooling=config.pooling,
         modules_to_save=read_head(model),
+        lora_update_scale=scale,
         max_length=config.max_length,
     )
     # For PEFT, and for whoever reads the folder elsewhere: a name that means something there, not this machine's folder.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 
+from agnews_core.models.adapters import UpdateScale
 from agnews_core.models.plan import Plan
 from agnews_core.news.counts import DataCounts
 from agnews_core.runs.resolved import Resolved
@@ -14,7 +15,14 @@ State = Literal["queued", "running", "finished", "stopped", "failed", "interrupt
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
 Phase = Literal[
-    "preparing data", "loading the backbone", "computing frozen layers", "training", "evaluating", "saving", "done"
+    "preparing data",
+    "loading the backbone",
+    "computing frozen layers",
+    "training",
+    "scaling the update",
+    "saving",
+    "evaluating",
+    "done",
 ]
 
 
@@ -44,7 +52,7 @@ class RunResult(BaseModel):
     """The figures of a training that ended; accuracy and F1 (macro) are of the best model on `n_evaluated` validation texts.
 
     `engine` evaluated it and fitted its temperature; "" in runs that ended before there was a choice. The plain accuracy is of
-    plain validation texts, where the run had some.
+    plain validation texts, where the run had some. `lora_update_scale` is how much of LoRA's update it has.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +66,7 @@ class RunResult(BaseModel):
     padding_share: float | None = None  # of an epoch's tokens; not recorded by the first versions
     stopped_early: bool
     engine: str = ""
+    lora_update_scale: UpdateScale = UpdateScale()
 
 
 class RunStatus(BaseModel):
@@ -65,7 +74,7 @@ class RunStatus(BaseModel):
 
     Attributes:
         schema_version: 2; what the first version wrote, without a number, is read by `parse_status`.
-        phase_progress: How far the phase is, where it is one that says so ("computing frozen layers").
+        phase_progress: How far the phase is, where it is one that says so ("computing frozen layers", "scaling the update").
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         study: The study whose trial it is; "" of a run of its own.

@@ -9,7 +9,7 @@ from agnews_core.evaluation.files import Evaluated, forget_evaluated, write_eval
 from agnews_core.evaluation.report import REPORT
 from agnews_core.inference.assess import LabelledTexts, calibrate
 from agnews_core.inference.classifier import Classifier
-from agnews_core.models.adapters import read_adapter_info, write_adapter_info
+from agnews_core.models.adapters import UpdateScale, read_adapter_info, write_adapter_info
 from agnews_core.models.backbones import Backbone
 from agnews_core.runs import Run, RunResult, RunStatus
 from agnews_core.runs.resolved import count_of
@@ -117,6 +117,7 @@ def _record(run: Run, trained: Trained, evaluated: Evaluated | None, reason: str
         padding_share=trained.metrics["padding_share"],
         stopped_early=trained.step < trained.max_steps,
         engine=evaluated.report.engine if evaluated else "",
+        lora_update_scale=evaluated.report.lora_update_scale if evaluated else UpdateScale(),
     )
     run.update_status(step=trained.step, result=result)
     end(run, "stopped" if reason else "finished", reason)

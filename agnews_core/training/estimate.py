@@ -23,6 +23,7 @@ from agnews_core.runs import Resolved
 from agnews_core.training.assessment import Assessment, Estimate, Inputs
 from agnews_core.training.probe import LayerCost, probe_layer
 from agnews_core.training.resolve import Passes, resolve, resolve_passes
+from agnews_core.training.update_scale import SCALES
 
 HUB_TRAIN_TEXTS = 120_000
 # What the probe leaves out makes a run slower; caches can make it faster. Measured: 1.15 times what the probe says.
@@ -66,7 +67,8 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
     once = replay.n_layers if replay.used else 0
     # All in tokens, and seconds a token and layer.
     of_evaluation = count_validation_tokens(config, evaluations.n_texts, evaluations.n_plain)
-    evaluated = math.ceil(n_steps / evaluations.every_steps) * of_evaluation
+    n_scales = len(SCALES) if config.lora_update_scale == "fit" else 0
+    evaluated = (math.ceil(n_steps / evaluations.every_steps) + n_scales) * of_evaluation
     # Of each process, on a GPU of its own; those on a CPU share its cores.
     passes_over = (
         n_steps * config.step_texts * (resolved.n_processes if resolved.device == "cpu" else 1) / inputs.n_train

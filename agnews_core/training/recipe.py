@@ -27,6 +27,7 @@ from agnews_core.training.peers import check_same_processes, ending_with_the_oth
 from agnews_core.training.records import begin, describe_loss, end, enter, explain, log_to, note, refuse
 from agnews_core.training.replay import replay_frozen_layers
 from agnews_core.training.trainer import build_trainer
+from agnews_core.training.update_scale import choose_update_scale
 
 
 def train(run: Run, *, resume: bool = False) -> RunStatus:
@@ -97,13 +98,14 @@ def _train_model(run: Run, *, resume: bool) -> Trained | None:
     metrics = {**trainer.go_on(checkpoint), "padding_share": trainer.compute_padding_share()}
     is_wanted = share_flag(run.read_stop() != "discard")
     n_averaged = take_better(trainer, run, parts.evaluated_texts) if is_wanted else 0
+    scale = choose_update_scale(run, parts, trainer)
     leave()
     if not is_first():
         return None
     if run.read_stop() != "discard":
         enter(run, "saving")
         shutil.rmtree(run.path / NEW_ADAPTER, ignore_errors=True)
-        save_adapter(parts.model, run.path / NEW_ADAPTER, parts.config, parts.backbone)
+        save_adapter(parts.model, run.path / NEW_ADAPTER, parts.config, parts.backbone, scale=scale)
     state = trainer.state
     return Trained(
         backbone=parts.backbone,

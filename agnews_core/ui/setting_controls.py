@@ -36,6 +36,7 @@ TITLES = {
     "lora_alpha": "LoRA alpha",
     "lora_scaling": "LoRA scaling",
     "lora_dropout": "LoRA dropout",
+    "lora_update_scale": "LoRA update kept",
     "target_modules": "Modules that get LoRA weights",
     "num_train_epochs": "Epochs",
     "per_device_train_batch_size": "Batch size",
@@ -52,7 +53,8 @@ TITLES = {
     "average_last": "Average the last steps",
     "replay": "Compute frozen layers once",
 }
-SUGGESTIONS = {
+SUGGESTIONS: dict[str, list[Any]] = {
+    "lora_update_scale": [1.0, 0.8, "fit"],
     "backbone": list(OPEN_BACKBONES),
     "data": list(OPEN_NEWS),
     "target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"],
