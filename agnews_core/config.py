@@ -93,7 +93,7 @@ Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_
 NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]
-LoraUpdateScale = Annotated[float | Literal["fit"], BeforeValidator(parse_update_scale)]
+LoraUpdateScale = Annotated[Annotated[float, Field(ge=0, le=1)] | Literal["fit"], BeforeValidator(parse_update_scale)]
 
 
 def _field(default: Any, group: str, help_text: str, **bounds: Any) -> Any:

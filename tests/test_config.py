@@ -108,7 +108,7 @@ def list_bounds(schema: dict) -> dict[str, set[str]]:
 BOUNDS = {
     "integer": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],
     "number": [{"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}],
-    "string": [{"maxLength", "enum"}],
+    "string": [{"maxLength", "enum", "const"}],
     "array": [{"maxItems"}],
     "object": [{"maxProperties"}],
     "boolean": [],
