@@ -23,7 +23,10 @@ MAX_TERMS = 50_000
 
 
 def load_baseline(folder: Path, split: str, table: pd.DataFrame, config: TrainConfig) -> Baseline:
-    """Return the baseline of an evaluation, kept from before or computed now.
+    """Return the baseline of an evaluation, kept from before or computed now: of the very rows that the run was trained on.
+
+    Plain texts are among them as often as the run repeats them. One that an older version trained on some of the rows is
+    computed anew.
 
     Args:
         folder: Where the evaluation is kept.
@@ -35,7 +38,7 @@ def load_baseline(folder: Path, split: str, table: pd.DataFrame, config: TrainCo
         DataError: The news is no longer there.
     """
     kept = read_baseline(folder, split)
-    if kept is not None and kept.rows_digest == _compute_digest(table):
+    if kept is not None and kept.rows_digest == _compute_digest(table) and kept.n_train == kept.n_train_available:
         return kept
     rows = load_news(config).train
     computed = compute_baseline(list(rows["text"]), np.asarray(rows["label"]), table)

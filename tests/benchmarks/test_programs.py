@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from agnews_core.news.plain import KINDS
 from tests.benchmarks import (
     accuracy_parity,
     estimate_error,
+    four_tests,
     growth,
     prediction_speed,
     share_of_peak,
@@ -17,6 +19,7 @@ from tests.benchmarks.material import find_backbone
 
 pytestmark = pytest.mark.slow
 ROWS = "320"
+CLASSES = ("world", "sports", "business", "sci_tech")
 
 
 @pytest.fixture
@@ -62,6 +65,25 @@ def test_accuracy_parity(measure, tiny_backbone):
     assert len(found["spread"]["points_better"]) == 2
     points = 100 * (found["ours_mean_accuracy"] - found["plain_mean_accuracy"])
     assert found["mean_points_apart"] == pytest.approx(abs(points), abs=0.1)
+
+
+def test_four_tests(measure, trained_run, tiny_backbone, tiny_news, monkeypatch, capfd):
+    models = ["--runs", trained_run.name, "--runs-dir", trained_run.path.parent, "--without-bundled"]
+    models += ["--adapters", trained_run.adapter_dir, "--backbone", tiny_backbone]
+    without = measure(four_tests, *models)
+    assert without["run trained"]["plain"] == without["adapter adapter"]["plain"]
+    assert "ag_news" not in without["run trained"]
+    monkeypatch.setenv("AGNEWS_DATA_DIR", str(tiny_news))
+    found = measure(four_tests, *models)["run trained"]
+    assert (found["ag_news_texts"], found["wire_sample_texts"], found["sentences_texts"]) == (16, 120, 6)
+    assert found["ag_news"] == pytest.approx(trained_run.read_status().result.eval_accuracy, abs=1e-3)
+    assert found["plain_low"] < found["plain"] < found["plain_high"]
+    kinds = sum(found[f"plain_{kind}_texts"] for kind in KINDS)
+    assert kinds == found["plain_texts"] == sum(found[f"plain_{name}_texts"] for name in CLASSES)
+    assert 0 <= found["plain_unsure_where_wrong"] <= 1
+    monkeypatch.delenv("AGNEWS_DATA_DIR")
+    four_tests.main(list(map(str, models[:5])))
+    assert "AG News is not measured; set AGNEWS_DATA_DIR" in capfd.readouterr().out
 
 
 def test_share_of_peak(measure, tiny_backbone):

@@ -5,7 +5,7 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.evaluation.baseline import compute_baseline, load_baseline
-from agnews_core.evaluation.files import read_baseline
+from agnews_core.evaluation.files import read_baseline, write_baseline
 from agnews_core.inference.tables import build_table
 from agnews_core.news.splits import load_news
 
@@ -48,6 +48,19 @@ def test_it_is_computed_once_for_the_same_rows_and_anew_for_others(table, tmp_pa
 def test_it_is_trained_on_all_training_texts_as_the_model_was(table, tmp_path):
     found = load_baseline(tmp_path, "validation", table, CONFIG)
     assert found.n_train == found.n_train_available == len(load_news(CONFIG).train)
+
+
+def test_it_is_trained_on_what_a_run_takes_of_the_news_and_on_the_plain_texts_added(table, tmp_path, few_plain_texts):
+    config = CONFIG.model_copy(update={"max_train_samples": 100, "plain_repeats": 3})
+    assert load_baseline(tmp_path, "validation", table, config).n_train == 100 + 3 * 38
+
+
+def test_one_that_an_older_version_trained_on_some_of_the_rows_is_computed_anew(table, tmp_path):
+    found = load_baseline(tmp_path, "validation", table, CONFIG)
+    older = found.model_copy(update={"n_train": 300, "accuracy": 0.1})
+    write_baseline(tmp_path, "validation", older)
+    again = load_baseline(tmp_path, "validation", table, CONFIG)
+    assert (again.n_train, again.accuracy) == (found.n_train, found.accuracy)
 
 
 def test_a_damaged_file_is_no_baseline(tmp_path):
