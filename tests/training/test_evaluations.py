@@ -40,6 +40,17 @@ def test_first_there_are_fewer_evaluations_then_they_are_on_fewer_texts():
     assert (count(patient, 1500), patient.n_texts) == (6, 1481)  # with fewer, early stopping could never act
 
 
+def test_plain_texts_that_count_are_in_every_evaluation_and_in_its_share_of_the_time():
+    without, found = decide(n_plain=240), decide(n_plain=240, plain_weight=0.5)
+    assert (without.n_plain, found.n_plain) == (0, 240)
+    assert (
+        found.describe(500)
+        == f"every {found.every_steps} steps on {found.n_texts} of 7,864 validation texts and 240 plain ones"
+    )
+    assert found.n_texts >= FEWEST_TEXTS
+    assert found.share <= 0.1
+
+
 def test_layers_that_are_not_computed_leave_less_time_to_evaluate_in_and_make_evaluations_cheaper():
     whole, cut = decide(early_stopping_patience=0), decide(early_stopping_patience=0, n_computed=4)
     assert count(whole, 500) == count(cut, 500) == FEWEST

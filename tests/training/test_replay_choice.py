@@ -62,3 +62,11 @@ def test_the_choice_does_not_depend_on_what_is_there_already(trained_run):
     assert found.replay.used
     chosen = choose_replay(config, found, TextCounts(144, 16))
     assert (chosen.used, chosen.reason) == (True, found.replay.reason)
+
+
+def test_varied_news_takes_more_room_and_more_passes_to_pay():
+    plain, varied = choose(), choose(vary_texts=True)
+    assert varied.n_bytes / plain.n_bytes == pytest.approx((1.4 * 8000 + 800) / 8800, rel=1e-4)
+    assert "computed once for each text and one other form of it" in varied.reason
+    assert [choose(vary_texts=vary, num_train_epochs=1.7).used for vary in (False, True)] == [True, False]
+    assert choose(vary_texts=True, num_train_epochs=2).used
