@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -156,3 +157,15 @@ def hub_news(local_hub, tmp_path):
         frame.to_parquet(tmp_path / "repo" / "data" / f"{split}-00000-of-00001.parquet")
     local_hub.add(HUB_DATASET, tmp_path / "repo", repo_type="dataset", **{"README.md": b"# AG News"})
     return local_hub
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

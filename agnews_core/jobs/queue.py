@@ -107,7 +107,7 @@ class JobQueue:
         """
         run = self._find(name, by, action="stop")
         with self._lock:
-            is_taken = name not in self._waiting and self._is_taken(run)
+            is_taken = name not in self._waiting and self.has_taken(run)
             status = run.stop(keep=keep, is_taken=is_taken)
             self._leave(run)
             return status
@@ -147,7 +147,8 @@ class JobQueue:
         if len(list_runs(self.runs_dir)) >= MAX_RUNS:
             raise RunError(f"This page keeps {MAX_RUNS} runs already; delete one of yours first.")
 
-    def _is_taken(self, run: Run) -> bool:
+    def has_taken(self, run: Run) -> bool:
+        """Return whether it is this run's turn."""
         return self._taken is not None and self._taken.run == run
 
     def _add(self, run: Run, *, resume: bool) -> None:

@@ -31,6 +31,7 @@ Value = bool | int | float | str
 Stage = Literal["preset", "search", "final"]
 TrialState = Literal["waiting", "running", "finished", "pruned", "failed"]
 StudyState = Literal["running", "finished", "stopped", "failed", "interrupted"]
+RESUMABLE: tuple[StudyState, ...] = ("stopped", "interrupted", "failed")
 
 
 class Trial(BaseModel):

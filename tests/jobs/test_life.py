@@ -221,18 +221,6 @@ def test_tensorboard_shows_no_step_twice_when_a_killed_run_goes_on(tmp_path, con
     assert [event.step for event in log.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_run_whose_disk_fills_up_says_so_and_goes_on_when_there_is_room(tmp_path, small_disk, config):
     run, held = create_run(small_disk / "runs", config), Moment(tmp_path, "step 1")
     training = start_training(run, moment=held)
