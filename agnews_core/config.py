@@ -223,6 +223,25 @@ class TrainConfig(BaseModel):
         ge=0,
         le=1,
     )
+    teachers: NameList = _field(
+        (),
+        "Learning",
+        "Learn from trained models too, runs or adapter folders (./FOLDER): the mean of what they say of the training texts.",
+    )
+    teacher_weight: float = _field(
+        0.5, "Learning", "Share of what the teachers say in what is learned; the labels have the rest.", ge=0, le=1
+    )
+    teacher_temperature: float = _field(
+        1.0, "Learning", "Above 1, what teachers say is softer: the other classes count more.", ge=0.1, le=100
+    )
+    contradicted_weight: float = _field(
+        1.0,
+        "Learning",
+        "How much a training text counts whose label a plain model, trained on the other texts, contradicts with more than 95 %; "
+        "0 leaves it out, 1 turns this off.",
+        ge=0,
+        le=1,
+    )
 
     eval_steps: float = _field(
         0.1,

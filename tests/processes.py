@@ -107,9 +107,9 @@ def _train(
 
 
 def _hold_at(moment: Moment) -> None:
-    from agnews_core.training import callbacks, replay
+    from agnews_core.training import callbacks, watch
 
-    callbacks.TELL_SECONDS = replay.TELL_SECONDS = 0.0  # each step, and each batch, is written when it is over
+    callbacks.TELL_SECONDS = watch.TELL_SECONDS = 0.0  # each step, and each batch, is written when it is over
     update, append = Run.update_status, Run.append_metrics
 
     def update_status(self, **changes):

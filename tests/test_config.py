@@ -9,6 +9,11 @@ from agnews_core.config import PRESETS, TrainConfig, build_config, parse_layer_r
 from agnews_core.errors import AgNewsError, ConfigError, quote
 
 
+def test_teachers_are_read_from_text_which_may_be_empty():
+    read = [build_config({"teachers": text}).teachers for text in ("one, ./two", "", None, [])]
+    assert read == [("one", "./two"), (), (), ()]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_a_valid_config(preset):
     build_config(preset=preset)

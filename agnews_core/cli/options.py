@@ -64,11 +64,18 @@ def _setting_option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     choices = ("true", "false") if field.annotation is bool else choices
     about = f" One of {', '.join(choices)}." if choices else ""
     text = f"{field.description}{about}{_format_default(field)}"
-    return click.option(flag(name), name, cls=_SettingOption, group=group, metavar="VALUE", help=text)
+    options: dict[str, Any] = {"cls": _SettingOption, "group": group, "metavar": "VALUE", "help": text}
+    if get_origin(field.annotation) is tuple:  # a list in one flag, or a flag for each part
+        return click.option(flag(name), flag(name.removesuffix("s")), name, multiple=True, callback=_join, **options)
+    return click.option(flag(name), name, **options)
+
+
+def _join(context: click.Context, parameter: click.Parameter, parts: tuple[str, ...]) -> str | None:
+    return ",".join(parts) if parts else None
 
 
 def _format_default(field: FieldInfo) -> str:
-    if field.default is None:
+    if field.default in (None, ()):
         return ""
     default = field.default
     if isinstance(default, dict):

@@ -51,7 +51,7 @@ def train(
     def open_run() -> Run:
         if resume is None:
             config = build_config(overrides, preset=preset or "seed")
-            check_ready(config)
+            check_ready(config, runs_dir=folder)
             return create_run(folder, config, name=name)
         run = _find_unfinished(folder, resume or name)
         _check_same_settings(run, overrides, preset)

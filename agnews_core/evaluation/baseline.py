@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from agnews_core.config import TrainConfig
 from agnews_core.evaluation.comparison import compute_p_value
@@ -52,8 +52,7 @@ def compute_baseline(texts: Sequence[str], labels: NDArray[np.int64], table: pd.
     Both answer for the same texts, so only those that one of the two has right tell them apart.
     """
     began = time.monotonic()
-    terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_TERMS)
-    model = make_pipeline(terms, LogisticRegression(C=10.0, solver="saga", tol=1e-2, max_iter=300, random_state=0))
+    model = build_plain_model()
     model.fit(texts, labels)
     right = model.predict(table["text"]) == table["label"].to_numpy()  # (n,) bool
     other_right = table["predicted"].to_numpy() == table["label"].to_numpy()  # (n,) bool
@@ -72,6 +71,12 @@ def compute_baseline(texts: Sequence[str], labels: NDArray[np.int64], table: pd.
         fit_seconds=time.monotonic() - began,
         rows_digest=_compute_digest(table),
     )
+
+
+def build_plain_model() -> Pipeline:
+    """Build the plain model, which is fitted on texts and labels."""
+    terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_TERMS)
+    return make_pipeline(terms, LogisticRegression(C=10.0, solver="saga", tol=1e-2, max_iter=300, random_state=0))
 
 
 def _compute_digest(table: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError, quote
 from agnews_core.models.backbones import KNOWN_CONFIGS
-from agnews_core.runs import Run, RunStatus
+from agnews_core.runs import Run, RunStatus, is_name
 
 OPEN_BACKBONES = ("auto", *KNOWN_CONFIGS)
 OPEN_NEWS = ("auto", "hub", "sample")
@@ -59,6 +59,12 @@ def check_settings(config: TrainConfig, by: Visitor) -> None:
                 f"`{name}` {quote(value)} is not on offer on a page that everybody can open; choose one of "
                 f"{', '.join(offered)}, or start the program on your own machine."
             )
+    for name in config.teachers:
+        if not is_name(name):
+            raise ConfigError(
+                f"The teacher {quote(name)} is a folder; on a page that everybody can open only runs can be teachers. Name "
+                "one, or start the program on your own machine."
+            )
     for count, most, what, way_out in _count_work(config):
         if count > most:
             raise ConfigError(
@@ -79,5 +85,6 @@ def _count_work(config: TrainConfig) -> tuple[tuple[int, int, str, str], ...]:
         (steps * config.step_texts, MOST_TEXTS, "texts trained on", fewer),
         (steps, MOST_STEPS, "steps", f"{fewer}, or take larger batches"),
         (evaluated, MOST_TEXTS, "texts evaluated", "Raise `eval_steps` or lower `max_eval_samples`"),
+        (rows * len(config.teachers), MOST_TEXTS, "texts that teachers are asked about", "Name fewer `teachers`"),
         (largest, MOST_IN_BATCH, "texts in a batch", "Lower the batch sizes"),
     )

@@ -79,7 +79,9 @@ def read_adapter_info(adapter_dir: Path) -> AdapterInfo:
         where = "".join(f"`{part}` " for part in first["loc"][:1])
         raise CheckpointError(f"{path} does not describe an adapter: {where}{first['msg']}.") from error
     if info.labels != LABELS:
-        raise CheckpointError(f"The adapter in {adapter_dir} has other classes than {', '.join(LABELS)}.")
+        raise CheckpointError(
+            f"The adapter in {adapter_dir} has other classes, or in another order, than {', '.join(LABELS)}."
+        )
     return info
 
 

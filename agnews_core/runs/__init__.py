@@ -8,7 +8,7 @@
     traceback.txt                  where it failed, if the last training did for a reason that nobody foresaw
     adapter/                       the best model, whole; a newer one takes its place when it is evaluated
     adapter.new/                   that newer one until then
-    checkpoints/                   what a resumed run goes on from
+    checkpoints/                   what a resumed run goes on from; what it learns of each text, where that is not the label alone
     report.json                    the evaluation on the validation split
     predictions-<split>.parquet    an evaluation with what the model said of every text; see `evaluation_files`
     baseline-<split>.json          what a plain model reaches on the same texts; see `baseline`
@@ -21,7 +21,15 @@
 Nothing here trains, or imports torch or transformers.
 """
 
-from agnews_core.runs.folder import check_name, create_run, find_run, find_runs_dir, find_unfinished_run, list_runs
+from agnews_core.runs.folder import (
+    check_name,
+    create_run,
+    find_run,
+    find_runs_dir,
+    find_unfinished_run,
+    is_name,
+    list_runs,
+)
 from agnews_core.runs.followed import share_run
 from agnews_core.runs.resolved import Replay, Resolved
 from agnews_core.runs.run import Run
@@ -42,6 +50,7 @@ __all__ = [
     "find_run",
     "find_runs_dir",
     "find_unfinished_run",
+    "is_name",
     "list_runs",
     "now",
     "share_run",

@@ -53,6 +53,11 @@ def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
     return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another folder.")
 
 
+def is_name(name: str) -> bool:
+    """Return whether a run could have this name; no folder that is written with a `/` could."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str | None, *, kind: str = "run", longest: int = 64) -> None:
     """Refuse a run's or a study's name that could lead out of the runs folder, or is hard to type.
 

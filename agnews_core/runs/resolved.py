@@ -104,6 +104,7 @@ class Resolved(BaseModel):
             as often as their settings say, on all validation texts.
         replay: Whether frozen layers are computed once; None until the news is read, and in runs made before that was possible.
         n_processes: How many processes train it together, each on a batch of its own in every step.
+        teachers: Values of the setting that find the same models again from anywhere.
         notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
 
@@ -123,6 +124,7 @@ class Resolved(BaseModel):
     evaluations: Evaluations | None = None
     replay: Replay | None = None
     n_processes: int = 1
+    teachers: tuple[str, ...] = ()
     notes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
@@ -133,7 +135,7 @@ class Resolved(BaseModel):
     def apply_to(self, config: TrainConfig) -> TrainConfig:
         """Return a config that finds the same backbone and news from anywhere, with its layers counted from 0."""
         # A copy, checked already: a folder's whole path may be longer than what a person may send.
-        own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks}
+        own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks, "teachers": self.teachers}
         return config.model_copy(update=own)
 
     def count_as_one(self, config: TrainConfig) -> TrainConfig:

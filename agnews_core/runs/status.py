@@ -17,6 +17,8 @@ RESUMABLE: tuple[State, ...] = ("interrupted", "stopped", "failed")
 Phase = Literal[
     "preparing data",
     "loading the backbone",
+    "asking teachers",
+    "checking labels",
     "computing frozen layers",
     "training",
     "scaling the update",
@@ -74,7 +76,7 @@ class RunStatus(BaseModel):
 
     Attributes:
         schema_version: 2; what the first version wrote, without a number, is read by `parse_status`.
-        phase_progress: How far the phase is, where it is one that says so ("computing frozen layers", "scaling the update").
+        phase_progress: How far the phase is, where it is one that says so ("asking teachers", "computing frozen layers").
         earlier_seconds: What the run took before it was resumed, up to its last recorded step.
         owner: The `key` of the visitor who started it (see `jobs.visitors`); "" is this machine's own.
         study: The study whose trial it is; "" of a run of its own.

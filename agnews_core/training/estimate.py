@@ -77,11 +77,13 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
     below, forward = built.n_layers - built.n_trained_layers, layer.forward_seconds
     fill = (count_train_tokens(config, inputs, stored=True) + of_evaluation) * once * forward
     at_the_end = count_validation_tokens(config, inputs.n_validation, inputs.n_plain_validation)  # of the best model
+    n_teachers = len(config.teachers) if config.teacher_weight else 0
+    asked = n_teachers * count_train_tokens(config, inputs)  # as if the teachers were of this base model
     seconds = (
         fill
         + trained * (built.n_trained_layers * layer.step_seconds + (below - once) * forward)
         + evaluated * (built.n_layers - once) * forward
-        + at_the_end * built.n_layers * forward
+        + (at_the_end + asked) * built.n_layers * forward
         + n_steps * STEP_SECONDS
         + (inputs.n_train + inputs.n_validation) * TEXT_SECONDS
     )

@@ -26,6 +26,7 @@ from agnews_core.training.parts import load_parts
 from agnews_core.training.peers import check_same_processes, ending_with_the_others
 from agnews_core.training.records import begin, describe_loss, end, enter, explain, log_to, note, refuse
 from agnews_core.training.replay import replay_frozen_layers
+from agnews_core.training.targets import check_own_teachers, set_targets
 from agnews_core.training.trainer import build_trainer
 from agnews_core.training.update_scale import choose_update_scale
 
@@ -89,8 +90,9 @@ def _train(run: Run, *, resume: bool) -> RunStatus:
 
 def _train_model(run: Run, *, resume: bool) -> Trained | None:
     """Train, and save the best model beside the one that may be kept from an earlier stop; only the first process returns it."""
+    share(lambda: check_own_teachers(run))
     checkpoint = share(lambda: _find_start(run)) if resume else None
-    parts = replay_frozen_layers(run, load_in_turn(lambda: load_parts(run)))
+    parts = replay_frozen_layers(run, set_targets(run, load_in_turn(lambda: load_parts(run))))
     if resume:
         share(lambda: _go_back(run, find_step(checkpoint)))
     trainer = build_trainer(run, parts, resumed_at=find_step(checkpoint) if resume else None)

@@ -18,7 +18,9 @@ from agnews_core.runs.metrics import Reading, read_on
 logger = logging.getLogger(__name__)
 
 # Nothing of a run has changed by then.
-BEFORE_TRAINING: tuple[Phase, ...] = ("preparing data", "loading the backbone", "computing frozen layers")
+BEFORE_TRAINING: tuple[Phase, ...] = (
+    "preparing data", "loading the backbone", "asking teachers", "checking labels", "computing frozen layers",
+)  # fmt: skip
 
 
 def begin(run: Run, *, resume: bool) -> None:

@@ -7,7 +7,6 @@ where it cannot be had, the run computes all layers in each pass and says so.
 
 import errno
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,19 +19,17 @@ from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from agnews_core.devices import cpu_has_bf16
-from agnews_core.errors import StoppedEarlyError
 from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Engine, EngineName, build_engine, choose_engine
 from agnews_core.models.trunk import Trunk, cut
 from agnews_core.processes import attempt_together, count_processes_here, get_rank_here, share
-from agnews_core.runs import PhaseProgress, Replay, Run
+from agnews_core.runs import Replay, Run
 from agnews_core.training.parts import Parts
 from agnews_core.training.records import enter, note
 from agnews_core.training.replay_file import HiddenStates, Layout, fill, find_unfilled, lay_out
 from agnews_core.training.replay_folder import SUFFIX, get_replay_dir, locking, make_room, mark_use
 from agnews_core.training.replay_texts import ReplayedTexts, pad_states
-
-TELL_SECONDS = 0.5  # progress is recorded this often at most
+from agnews_core.training.watch import Watch
 
 
 def replay_frozen_layers(run: Run, parts: Parts) -> Parts:
@@ -68,7 +65,8 @@ def _record(run: Run, parts: Parts, choice: Replay) -> Parts:
 
 def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, Replay]:
     """Return the hidden states of all texts, computed now as far as they are not there, and what became of the choice."""
-    tokens = read_tokens(concatenate_datasets([parts.train_tokens, parts.validation_tokens]))
+    both = [texts.select_columns("input_ids") for texts in (parts.train_tokens, parts.validation_tokens)]
+    tokens = read_tokens(concatenate_datasets(both))
     source = _Source(parts, tokens, choice.n_layers)
     layout = share(source.find_layout)
     path, watch = _get_path(layout), _Watch(run, layout.n_texts)
@@ -158,44 +156,19 @@ class _Source:
         return self._engine
 
 
-class _Watch:
-    """Records how far the frozen layers are, and obeys a request to stop."""
+class _Watch(Watch):
+    """Records how far the frozen layers are, in all processes of this machine."""
 
     def __init__(self, run: Run, n_texts: int) -> None:
-        self._run, self._n_total, self._n_found, self._n_done = run, n_texts, 0, 0
-        self._began, self._told_at, self._waits = time.monotonic(), 0.0, False
-
-    def find(self, n_texts: int) -> None:
-        """Record how many texts were there already."""
-        self._n_found = self._n_done = n_texts
-        self._began = time.monotonic()
-        self._tell()
-
-    def add(self, n_texts: int) -> None:
-        """Record that some more are computed, and as many by each other process of this machine."""
-        self._n_done = min(self._n_done + n_texts * count_processes_here(), self._n_total)
-        self._tell()
+        super().__init__(run, n_texts, "frozen layers were computed", n_together=count_processes_here())
+        self._waits = False
 
     def wait(self) -> None:
         """Record that another run is at it."""
         if not self._waits:
-            note(self._run, "Another run computes frozen layers that this one needs too; it waits for them.")
+            note(self.run, "Another run computes frozen layers that this one needs too; it waits for them.")
         self._waits = True
-        self._obey_stop()
-
-    def _tell(self) -> None:
-        self._obey_stop()
-        now = time.monotonic()
-        if now - self._told_at < TELL_SECONDS and self._n_done < self._n_total:
-            return
-        self._told_at, done = now, self._n_done - self._n_found
-        eta = (now - self._began) / done * (self._n_total - self._n_done) if done else None
-        progress = PhaseProgress(n_done=self._n_done, n_total=self._n_total, eta_seconds=eta)
-        self._run.update_status(phase_progress=progress)
-
-    def _obey_stop(self) -> None:
-        if self._run.read_stop():
-            raise StoppedEarlyError("Stopped while frozen layers were computed, before training began.")
+        self.obey_stop()
 
 
 def _choose_engine(precision: str) -> EngineName:

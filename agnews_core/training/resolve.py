@@ -5,6 +5,7 @@ The plan that people look at and the training itself ask here and nowhere else; 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from agnews_core.config import TrainConfig
@@ -21,6 +22,7 @@ from agnews_core.runs import Replay, Resolved
 from agnews_core.runs.resolved import Evaluations
 from agnews_core.training.evaluations import plan_evaluations
 from agnews_core.training.replay_choice import choose_replay
+from agnews_core.training.teachers import check_teachers, find_reference
 
 Found = TypeVar("Found")
 
@@ -57,6 +59,7 @@ def resolve(
         layer_ranks=resolve_layer_ranks(config.layer_ranks, n_layers=count_layers(backbone.reference)),
         engine=choose_engine(),
         n_processes=n_processes,
+        teachers=tuple(map(find_reference, config.teachers)),
         notes=tuple(
             filter(
                 None,
@@ -80,16 +83,19 @@ def _describe_steps(config: TrainConfig, n_processes: int) -> str:
     return f"{product}, at a learning rate of {config.learning_rate:g}."
 
 
-def check_ready(config: TrainConfig, *, head: HeadModules | None = None) -> None:
+def check_ready(config: TrainConfig, *, runs_dir: Path | None = None, head: HeadModules | None = None) -> None:
     """Refuse settings that no run could begin with, as far as can be told without a download.
 
     Args:
         config: The settings.
+        runs_dir: The folder in which a run is to be made; its teachers are checked where this is given.
         head: The modules of the head that are trained; by default all.
 
     Raises:
         ConfigError, CheckpointError, DataError: As `resolve`, and where the model cannot be built or there is no news file.
     """
+    if runs_dir is not None:
+        check_teachers(config, runs_dir)
     missing: list[AgNewsError] = []
     plan(resolve(config, missing=missing).apply_to(config), head=head)
     if missing:

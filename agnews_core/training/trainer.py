@@ -63,6 +63,18 @@ class NewsTrainer(Trainer):
             split_by_layer(optimizer, self.model, self.layer_lr_decay)
         return optimizer
 
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+        """Compute the loss as Trainer does where a text has a label, and against (n_batch, 4) targets where it has those.
+
+        A text whose targets sum to less than 1 counts less; a batch is divided by its number of texts all the same.
+        """
+        if not inputs["labels"].is_floating_point():
+            return super().compute_loss(model, inputs, return_outputs, **kwargs)
+        targets = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = torch.nn.functional.cross_entropy(outputs["logits"].float(), targets)
+        return (loss, outputs) if return_outputs else loss
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the model as Trainer does, and beside it what is averaged so far; a checkpoint's other files come later."""
         super().save_model(output_dir, _internal_call)

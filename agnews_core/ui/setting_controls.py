@@ -51,6 +51,8 @@ TITLES = {
     "max_eval_seconds_share": "Evaluation time at most",
     "layer_lr_decay": "Learning rate of the layer below",
     "average_last": "Average the last steps",
+    "teacher_weight": "Weight of what teachers say",
+    "contradicted_weight": "Weight of contradicted texts",
     "replay": "Compute frozen layers once",
 }
 SUGGESTIONS: dict[str, list[Any]] = {
@@ -122,7 +124,7 @@ def lay_out_controls() -> SettingControls:
 
 def _lay_out_fields(names: tuple[str, ...], controls: dict[str, Any]) -> None:
     """Lay wide controls out one below the other, and the others in rows that wrap."""
-    wide = [name for name in names if name in ("backbone", "layer_ranks", "target_modules", "data")]
+    wide = [name for name in names if name in ("backbone", "layer_ranks", "target_modules", "data", "teachers")]
     for name in wide:
         controls[name] = build_control(name, TrainConfig.model_fields[name])
     with gr.Row(elem_classes="fields"):
@@ -141,9 +143,9 @@ def build_control(name: str, field: FieldInfo) -> Any:
     common = {"label": _read_title(name), "info": field.description, "elem_id": f"setting-{name}"}
     if name == "layer_ranks":
         return build_rank_control(fit_ranks(list_ranks(field.default), n_layers=count_default_layers()))
-    if name == "target_modules":
+    if get_origin(field.annotation) is tuple:
         return gr.Dropdown(
-            SUGGESTIONS[name], value=list(field.default), multiselect=True, allow_custom_value=True, **common
+            SUGGESTIONS.get(name, []), value=list(field.default), multiselect=True, allow_custom_value=True, **common
         )
     if name in SUGGESTIONS:
         return gr.Dropdown(SUGGESTIONS[name], value=field.default, allow_custom_value=True, **common)

@@ -4,6 +4,7 @@ Each tick of a timer asks what has changed (`train_page`); the runs' directories
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -59,17 +60,17 @@ def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
         moment(tick, [view.in_sight, *view.inputs], view.outputs, js=TELL_SIGHT, **QUIET)
 
 
-def _check_ready(config: TrainConfig) -> None:
+def _check_ready(config: TrainConfig, runs_dir: Path) -> None:
     import_libraries()
     from agnews_core.training.resolve import check_ready
 
-    check_ready(config)
+    check_ready(config, runs_dir=runs_dir)
 
 
 def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, view: TrainView) -> None:
     def start(values: dict[Any, Any]) -> Updates:
         config = read_config(settings, values)
-        _check_ready(config)
+        _check_ready(config, queue.runs_dir)
         run = queue.start(config, by=find_current_visitor())
         overview = watch.look()
         ahead = overview.count_ahead(run.name)

@@ -53,6 +53,24 @@ def test_what_is_wrong_with_the_news_is_told(capsys, tiny_settings, tmp_path):
     assert out.count("failed") == 2
 
 
+def test_teachers_are_given_as_a_list_or_one_by_one_and_a_wrong_one_is_told_before_there_is_a_run(
+    capsys, tiny_settings, trained_run, tmp_path
+):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "one")
+    where = ["--runs-dir", tmp_path / "runs", "--name", "new"]
+    flags = list_flags({**tiny_settings, "max_steps": 1})
+    for named in (["--teachers", "one,two"], ["--teacher", "one", "--teacher", "two"]):
+        told = fails(capsys, "train", *flags, *where, *named)
+        assert "The teacher 'two' cannot be asked. There is no run two in" in told
+        assert "(A folder is written ./NAME.)" in told
+    assert "There is no run new in" in fails(capsys, "train", *flags, *where, "--teacher", "new")
+    assert not (tmp_path / "runs" / "new").exists()
+    folder = str(tmp_path / "runs" / "one" / "adapter")
+    status, _, _ = run_command(capsys, "train", *flags, *where, "--teacher", "one", "--teacher", folder)
+    assert status == 0
+    assert Run(tmp_path / "runs" / "new").read_config().teachers == ("one", folder)
+
+
 @pytest.mark.parametrize("setting", ["data", "backbone"])
 def test_a_mistyped_name_is_told_before_there_is_a_run(capsys, tiny_settings, tmp_path, setting):
     flags = list_flags({**tiny_settings, setting: tmp_path / "nope"})

@@ -100,6 +100,9 @@ def test_a_browser_without_a_cookie_is_told_why_it_cannot_train(queue):
         ),
         ({"backbone": "someone/huge-model"}, "`backbone` 'someone/huge-model' is not on offer"),
         ({"data": "/home"}, "`data` '/home' is not on offer"),
+        ({"teachers": "one,/etc"}, "The teacher '/etc' is a folder; .* only runs can be teachers"),
+        ({"teachers": "../etc"}, "is a folder"),
+        ({"teachers": "a,b,c,d"}, "432,000 texts that teachers are asked about; .* Name fewer `teachers`"),
     ],
 )
 def test_settings_that_would_keep_the_machine_busy_for_days_or_read_its_folders_are_the_hosts_alone(
@@ -112,3 +115,7 @@ def test_settings_that_would_keep_the_machine_busy_for_days_or_read_its_folders_
 
 def test_few_texts_may_be_trained_on_often():
     check_settings(build_config({"num_train_epochs": 20, "max_train_samples": 2000}), ANNA)
+
+
+def test_runs_may_teach_a_visitors_run():
+    check_settings(build_config({"teachers": "one,two"}), ANNA)
