@@ -155,6 +155,13 @@ class TrainConfig(BaseModel):
         ge=0,
         le=0.9,
     )
+    split_seed: int | None = _field(
+        None,
+        "Data",
+        "Seed of the split into training and validation texts; where it is not given, `seed`.",
+        ge=0,
+        lt=2**32,
+    )
     plain_repeats: int = _field(
         0,
         "Data",

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import os
+import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,6 +88,25 @@ def choose_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def describe_machine() -> str:
+    """Return what computes here, as its maker calls it, and how many cores of it."""
+    import torch
+
+    if choose_device() == "cuda":
+        return f"{count_gpus()} x {torch.cuda.get_device_name(0)}"
+    cores = count_cores()
+    return f"{_read_processor()}, {cores} core{'s' if cores > 1 else ''}"
+
+
+def _read_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not on Linux
+        lines = []
+    named = next((line for line in lines if line.startswith("model name")), "")
+    return named.partition(":")[2].strip() or platform.processor() or platform.machine()
 
 
 def count_gpus() -> int:

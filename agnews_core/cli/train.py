@@ -63,7 +63,7 @@ def train(
     with quiet_stdout(as_json) as out, run.own():  # before that, a stop may be meant for another process
         if resume is not None and is_first():
             run.clear_stop()
-        with _stop_on_interrupt(run):
+        with stop_on_interrupt(run):
             from agnews_core.training.recipe import train_owned
 
             try:
@@ -118,7 +118,7 @@ def _check_same_settings(run: Run, overrides: dict[str, Any], preset: str | None
 
 
 @contextlib.contextmanager
-def _stop_on_interrupt(run: Run) -> Iterator[None]:
+def stop_on_interrupt(run: Run) -> Iterator[None]:
     """Make the first Ctrl-C ask the run to stop and keep its model; a second one interrupts at once.
 
     Of several processes, the first one asks, for all of them.

@@ -73,6 +73,15 @@ def read_baseline(folder: Path, split: str) -> Baseline | None:
     return _read(Baseline, _find_baseline(folder, split))
 
 
+def write_assessment(folder: Path, assessment: Assessment) -> None:
+    """Write a report and what belongs to it, without what the model said of every text."""
+    write_whole(folder / REPORT, assessment.report.model_dump_json(indent=2) + "\n")
+    if assessment.baseline:
+        write_baseline(folder, assessment.report.split, assessment.baseline)
+    if assessment.layers:
+        write_layers(folder, assessment.layers)
+
+
 def write_baseline(folder: Path, split: str, baseline: Baseline) -> None:
     """Keep a baseline beside the evaluation it belongs to."""
     write_whole(_find_baseline(folder, split), baseline.model_dump_json(indent=2) + "\n")

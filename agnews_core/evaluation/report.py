@@ -75,6 +75,7 @@ class EvaluationReport(BaseModel):
             run, on which its temperature was fitted and its best checkpoint chosen, and the scale of its update if that was.
         is_ag_news: Whether the texts are AG News', for which there are published figures; not recorded by the first versions.
         plain: What it reaches on the plain validation texts of its run, where there are some; all else is of the other texts.
+        is_held_out: Whether the texts are validation texts that the model's run has never seen.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -104,6 +105,7 @@ class EvaluationReport(BaseModel):
     uncalibrated_error: float | None = None
     is_ag_news: bool = False
     plain: Share | None = None
+    is_held_out: bool = False
     versions: dict[str, str]
     created_at: str
 

@@ -9,13 +9,13 @@ SMALLEST_P = 0.001
 
 def describe_accuracy(report: EvaluationReport) -> str:
     """Describe how sure the accuracy is, and whether the model was chosen by it."""
-    scale = report.lora_update_scale
-    what = f"checkpoint and the scale of its update ({scale.value:g}) were" if scale.is_fitted else "checkpoint was"
-    chosen = (
-        f" The model's {what} chosen on these texts; on others it may be a little less accurate."
-        if report.is_of_chosen_on
-        else ""
-    )
+    chosen = ""
+    if report.is_of_chosen_on:
+        scale = report.lora_update_scale
+        what = f"checkpoint and the scale of its update ({scale.value:g}) were" if scale.is_fitted else "checkpoint was"
+        chosen = f" The model's {what} chosen on these texts; on others it may be a little less accurate."
+    elif report.is_held_out:
+        chosen = " Nothing was learned from these texts, and nothing chosen on them."
     return (
         f"With {report.n:,} texts, the true share lies between {report.accuracy_low:.1%} and {report.accuracy_high:.1%} "
         f"(95 % interval, Wilson).{chosen}{describe_plain(report)}"

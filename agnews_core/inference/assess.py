@@ -11,7 +11,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from agnews_core.config import TrainConfig
-from agnews_core.errors import DataError, RunError
+from agnews_core.errors import ConfigError, DataError, RunError
 from agnews_core.evaluation.baseline import load_baseline
 from agnews_core.evaluation.calibration import apply_temperature, fit_temperature
 from agnews_core.evaluation.compute import compute_report, compute_share
@@ -37,6 +37,7 @@ class LabelledTexts:
         is_own: Whether they are validation texts of the model's own run, on which its best checkpoint was chosen and its
             temperature fitted.
         plain: Plain validation texts of that run, which are measured beside them; see `News`.
+        is_held_out: Whether they are validation texts that the model's run has never seen.
     """
 
     texts: list[str]
@@ -45,6 +46,7 @@ class LabelledTexts:
     counts: DataCounts
     seed: int
     is_own: bool = False
+    is_held_out: bool = False
     plain: Dataset | None = None
 
     @classmethod
@@ -76,6 +78,19 @@ def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_mo
     plain = news.plain_validation if is_own else None
     texts = LabelledTexts.of(rows, split=split, counts=news.counts, seed=config.seed, is_own=is_own, plain=plain)
     return texts.sample(at_most)
+
+
+def load_holdout(config: TrainConfig) -> LabelledTexts:
+    """Load the validation texts that a run of these settings does not see.
+
+    Raises:
+        DataError: The news cannot be had.
+        ConfigError: There are none, since `holdout_share` is 0.
+    """
+    news = load_news(config)
+    if news.holdout is None:
+        raise ConfigError("These settings keep no validation texts from the run; give `holdout_share`.")
+    return LabelledTexts.of(news.holdout, split="validation", counts=news.counts, seed=config.seed, is_held_out=True)
 
 
 def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
@@ -164,5 +179,6 @@ def _assess_logits(
         temperature=temperature,
         lora_update_scale=classifier.info.lora_update_scale,
         engine=classifier.engine.title,
+        is_held_out=texts.is_held_out,
     )
     return Evaluated(report, build_table(probabilities, texts=texts.texts, labels=texts.labels))

@@ -5,15 +5,16 @@ is left to `lora`.
 """
 
 import math
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load
+from safetensors.torch import load, save_file
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import CheckpointError, ConfigError
@@ -32,7 +33,9 @@ from agnews_core.models.heads import read_head
 from agnews_core.models.lora import find_layer, load_with_lora, multiply_update, read_layer_ranks
 from agnews_core.whole_files import read_regular, write_whole
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+WeightType = Literal["fp32", "fp16", "bf16"]
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = tuple(_DTYPES.values())
 MAX_WEIGHT = 1e6  # far above what training makes, far below where products overflow; NaN is not below it either
 
 
@@ -78,6 +81,22 @@ def save_adapter(
     write_whole(adapter_dir / "README.md", build_card(info))
     write_adapter_info(info, adapter_dir)
     return info
+
+
+def copy_adapter(adapter_dir: Path, folder: Path, *, dtype: WeightType) -> None:
+    """Copy an adapter into a new folder, its weights written with as many bits as `dtype` has.
+
+    Raises:
+        CheckpointError: The weights cannot be read.
+    """
+    shutil.copytree(adapter_dir, folder)
+    path = folder / ADAPTER_WEIGHTS
+    try:
+        state = load(read_regular(path, at_most_bytes=MAX_WEIGHT_BYTES))
+    except (OSError, SafetensorError) as error:
+        raise _call_damaged(path) from error
+    made = {name: tensor.to(_DTYPES[dtype]).contiguous() for name, tensor in state.items()}
+    save_file(made, path, metadata={"format": "pt"})
 
 
 def load_model(adapter_dir: Path, *, backbone_name: str | None = None) -> LoadedModel:

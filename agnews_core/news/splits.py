@@ -51,7 +51,7 @@ def load_news(config: TrainConfig) -> News:
     """
     folder = find_news(config.data)
     cut = _Cut(
-        seed=config.seed,
+        seed=config.seed if config.split_seed is None else config.split_seed,
         holdout_share=config.holdout_share,
         max_train=config.max_train_samples,
         max_eval=config.max_eval_samples,

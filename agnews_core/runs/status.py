@@ -84,6 +84,7 @@ class RunStatus(BaseModel):
         resumed_from: The state in which it was when it was last resumed; "" of a run that never was.
         reason: Why a run failed or stopped, or could not be resumed.
         notes: What became of the run, and every choice made for the user, in sentences.
+        machine: What trained it; not recorded by the first versions.
         resolved: What the settings left open, as it was decided when the run last began.
     """
 
@@ -107,6 +108,7 @@ class RunStatus(BaseModel):
     ended_at: Stamp = ""
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}
+    machine: str = ""
     resolved: Resolved | None = None
     plan: Plan | None = None
     data: DataCounts | None = None

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from agnews_core.devices import describe_machine
 from agnews_core.errors import AgNewsError, StoppedEarlyError
 from agnews_core.libraries import read_versions
 from agnews_core.processes import build_loss, is_loss
@@ -35,6 +36,7 @@ def begin(run: Run, *, resume: bool) -> None:
         ended_at="",
         reason="",
         versions=read_versions(),
+        machine=describe_machine(),
     )
 
 

@@ -17,7 +17,7 @@ def test_every_setting_is_a_flag_with_its_help(capsys):
 def test_settings_stand_under_the_headings_of_their_groups(capsys):
     _, out, _ = run_command(capsys, "train", "--help")
     sections = dict(part.split(":\n", 1) for part in out.split("\n\n")[2:])
-    assert list(sections) == ["Options", "Model", "LoRA", "Data", "Training", "Watching"]
+    assert list(sections) == ["Options", "Model", "LoRA", "Data", "Training", "Learning", "Watching"]
     assert "--name " in sections["Options"]
     assert "--lora-alpha " in sections["LoRA"]
     assert "--learning-rate " in sections["Training"]
@@ -27,7 +27,15 @@ def test_a_command_alone_shows_what_there_is_in_whole_sentences(capsys):
     status, out, _ = run_command(capsys)
     assert status == 2
     commands = out.split("Commands:\n")[1].splitlines()
-    assert [line.split()[0] for line in commands] == ["classify", "evaluate", "plan", "predict", "runs", "train"]
+    assert [line.split()[0] for line in commands] == [
+        "classify",
+        "evaluate",
+        "make",
+        "plan",
+        "predict",
+        "runs",
+        "train",
+    ]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
