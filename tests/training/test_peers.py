@@ -93,8 +93,8 @@ def _count_the_evaluated():
     """Record with each evaluation how many predictions and labels it is of."""
     compute = trainer.compute_metrics
 
-    def compute_and_count(prediction):
-        return {**compute(prediction), "counts": (len(prediction.predictions), len(prediction.label_ids))}
+    def compute_and_count(prediction, **how):
+        return {**compute(prediction, **how), "counts": (len(prediction.predictions), len(prediction.label_ids))}
 
     trainer.compute_metrics = compute_and_count
 
