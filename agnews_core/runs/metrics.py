@@ -95,6 +95,7 @@ class Metrics:
     eval_loss: Curve = Curve()
     eval_accuracy: Curve = Curve()
     eval_f1: Curve = Curve()
+    eval_score: Curve = Curve()
     best: Row = NO_ROW
     eval_seconds: float = 0.0
     newest_loss: Row = NO_ROW
@@ -113,7 +114,7 @@ class Metrics:
             name: getattr(self, name).extend(
                 (row.step, value) for row in rows if (value := getattr(row, name)) is not None
             )
-            for name in ("loss", "eval_loss", "eval_accuracy", "eval_f1")
+            for name in ("loss", "eval_loss", "eval_accuracy", "eval_f1", "eval_score")
         }
         return Metrics(
             **curves,

@@ -36,7 +36,7 @@ def read_space(status: StudyStatus) -> dict[str, BaseDistribution]:
 
 def propose(status: StudyStatus, *, attempt: int = 0) -> Params:
     """Return what to try next; another attempt is another proposal."""
-    with _quiet():
+    with quiet():
         study = build_optuna_study(status)
         number = len(status.trials) + 1000 * attempt
         study.sampler = TPESampler(
@@ -54,7 +54,7 @@ def is_hopeless(status: StudyStatus, trial: Trial) -> bool:
     """
     if sum(other.state == "finished" for other in status.searched) < FEWEST_TO_JUDGE:
         return False
-    with _quiet():
+    with quiet():
         study = build_optuna_study(status, without=trial.number)
         return _replay(study, read_space(status), trial)[1]
 
@@ -92,7 +92,7 @@ def _round_to_noise(score: float, n: int) -> float:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna from logging each trial on its own."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

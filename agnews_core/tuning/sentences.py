@@ -43,7 +43,7 @@ def describe_trial(status: StudyStatus, trial: Trial) -> str:
         else f"{trial.max_train_samples:,} texts"
     )
     again = f" (trial {trial.repeats} again)" if trial.repeats else ""
-    score = f"{trial.score:.1%}" if trial.score is not None else f"{trial.state}: {trial.reason}"
+    score = f"{trial.score:.1%}" if trial.score is not None else f"{trial.state}: {trial.reason.rstrip('.')}"
     best = status.best
     so_far = f"; best so far {best.score:.1%} (trial {best.number})" if best and best.score is not None else ""
     what = f"Trial {trial.number}{again}, {texts}, {trial.seconds:.0f} s: {describe_params(status, trial)}"

@@ -55,7 +55,7 @@ def choose_winner(study: Study, status: StudyStatus, preset: Trial) -> Trial:
         return preset
     own, others = (_read_rights(study, trial) for trial in (best, preset))
     n_own, n_others = int((own & ~others).sum()), int((others & ~own).sum())
-    ahead = (n_own - n_others) / len(own)
+    ahead = (best.score or 0.0) - (preset.score or 0.0)
     return best if ahead > compute_standard_error(n_own, n_others, len(own)) else preset
 
 

@@ -66,7 +66,8 @@ class TrialWatch:
             return self._end("pruned", "Its run was deleted.")
         status = self._seen.status
         if status.state == "finished":
-            score = status.result.eval_accuracy if status.result else None
+            weighted = self._seen.metrics.best.eval_score  # where accuracy on plain texts counts too
+            score = weighted if weighted is not None or status.result is None else status.result.eval_accuracy
             if score is None:
                 return self._end("failed", "It was never evaluated.")
             return self.trial.model_copy(update={"state": "finished", "score": score})
@@ -82,7 +83,8 @@ class TrialWatch:
 
 def _read_progress(trial: Trial, seen: Snapshot) -> Trial:
     """Return a trial with what its run has recorded."""
-    steps, scores = seen.metrics.eval_accuracy.points
+    metrics = seen.metrics
+    steps, scores = (metrics.eval_score if metrics.eval_score.n else metrics.eval_accuracy).points
     n_steps, evaluations = seen.status.max_steps, seen.evaluations
     curve = tuple((round(100 * step / n_steps), score) for step, score in zip(steps, scores, strict=True) if n_steps)
     return trial.model_copy(
