@@ -1,3 +1,4 @@
+import re
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from tests.cli.commands import PROJECT, fails, run_command
 def test_every_setting_is_a_flag_with_its_help(capsys):
     _, out, _ = run_command(capsys, "train", "--help")
     for name in TrainConfig.model_fields:
-        assert f"--{name.replace('_', '-')} " in out
+        assert re.search(rf"--{name.replace('_', '-')}[ ,]", out)
 
 
 def test_settings_stand_under_the_headings_of_their_groups(capsys):
@@ -27,15 +28,8 @@ def test_a_command_alone_shows_what_there_is_in_whole_sentences(capsys):
     status, out, _ = run_command(capsys)
     assert status == 2
     commands = out.split("Commands:\n")[1].splitlines()
-    assert [line.split()[0] for line in commands] == [
-        "classify",
-        "evaluate",
-        "make",
-        "plan",
-        "predict",
-        "runs",
-        "train",
-    ]
+    names = [line.split()[0] for line in commands]
+    assert names == ["classify", "evaluate", "make", "plan", "predict", "runs", "train", "tune"]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
