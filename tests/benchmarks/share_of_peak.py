@@ -2,7 +2,8 @@
 
 What a training's steps compute in a second, and then a prediction with the model that was trained, over what a product of two
 bf16 matrices reaches in the same run, just before and just after. Operations are counted from the shapes of the layers and from
-the tokens of the texts. What is no product of matrices counts nothing, nor do padding and layers that are read from a store.
+the tokens of the texts. What is no product of matrices counts nothing, nor do padding, layers that are read from a store, and
+the tokens that the head does not read in a training's top layer.
 """
 
 import statistics
@@ -41,6 +42,11 @@ class Layer:
         without = 6 * n_tokens * self.n_hidden**2 + 2 * n_tokens**2 * self.n_hidden if is_lowest else 0
         return self.count_forward(n_tokens) + 4 * n_tokens**2 * self.n_hidden - without
 
+    def count_top(self, n_tokens: int, *, is_lowest: bool) -> int:
+        """Count, forwards and backwards, a top layer of which the first token alone is read: keys and values of all tokens."""
+        keys_and_values = 4 * n_tokens * self.n_hidden**2
+        return keys_and_values * (1 if is_lowest else 2) + 2 * self.count_forward(1)
+
     def count_lora(self, n_tokens: int, rank: int) -> int:
         """Count LoRA of query, value and both outputs: forwards once, backwards twice."""
         return 3 * 2 * n_tokens * rank * (7 * self.n_hidden + self.n_intermediate)
@@ -70,10 +76,12 @@ def measure_training(run_dir: str) -> float:
     lowest = min(ranks)
     trained = range(lowest, status.plan.n_layers)
     n_forward = len(trained) if status.resolved.replay.used else status.plan.n_layers
+    top = trained[-1]
     operations = sum(
-        n_forward * layer.count_forward(n)
-        + sum(layer.count_backward(n, is_lowest=index == lowest) for index in trained)
-        + sum(layer.count_lora(n, rank) for rank in ranks.values())
+        (n_forward - 1) * layer.count_forward(n)
+        + sum(layer.count_backward(n, is_lowest=index == lowest) for index in trained if index != top)
+        + layer.count_top(n, is_lowest=top == lowest)
+        + sum(layer.count_lora(n, rank) for index, rank in ranks.items() if index != top)
         for n in lengths
     )
     return operations * config.num_train_epochs / status.max_steps / _read_step_seconds(run)
