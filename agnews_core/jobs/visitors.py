@@ -6,11 +6,12 @@ and change only the runs that they started. Who is the host is not decided here;
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError, quote
 from agnews_core.models.backbones import KNOWN_CONFIGS
-from agnews_core.runs import Run, RunStatus, is_name
+from agnews_core.runs import Run, is_name
 
 OPEN_BACKBONES = ("auto", *KNOWN_CONFIGS)
 OPEN_NEWS = ("auto", "hub", "sample")
@@ -20,6 +21,14 @@ MOST_IN_BATCH = 256
 NEWS_TEXTS, VALIDATION_TEXTS = 108_000, 12_000  # of AG News, the largest news on offer
 
 
+class Owned(Protocol):
+    """What names the visitor who started it, as a run's status does."""
+
+    @property
+    def owner(self) -> str:
+        """The `key` of that visitor."""
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Whoever asks; `key` tells one browser from others and is kept with its runs. Without one nobody owns anything."""
@@ -27,8 +36,8 @@ class Visitor:
     key: str = ""
     is_host: bool = False
 
-    def owns(self, status: RunStatus) -> bool:
-        """Return whether the run with this status may be changed; one that cannot be read belongs to the host."""
+    def owns(self, status: Owned) -> bool:
+        """Return whether the run or study with this status may be changed; one that cannot be read belongs to the host."""
         return self.is_host or bool(self.key and status.owner == self.key)
 
 

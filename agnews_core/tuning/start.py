@@ -43,7 +43,7 @@ def begin_study(wanted: Wanted, runs_dir: Path, *, by: Visitor, name: str | None
     _check_minutes(wanted.minutes)
     check_settings(wanted.config, by)
     check_ready(wanted.config)
-    config = _prepare(wanted.config)
+    config = prepare(wanted.config)
     n_layers = plan(config).n_layers
     space = build_space(config, n_layers=n_layers, given=wanted.given)
     if not space:
@@ -69,7 +69,7 @@ def _check_minutes(minutes: float) -> None:
         raise ConfigError(f"A study takes a number of minutes above 0 and up to {MOST_MINUTES:,}, got {minutes:g}.")
 
 
-def _prepare(config: TrainConfig) -> TrainConfig:
+def prepare(config: TrainConfig) -> TrainConfig:
     """Return the settings of the preset's trial: layers counted from the top, a part of the validation texts held out."""
     found = resolve(config, missing=[]).apply_to(config)
     config = count_from_top(config, n_layers=plan(found).n_layers)

@@ -9,6 +9,7 @@ from gradio.route_utils import FnIndexInferError
 from agnews_core.hosting.requests import build_app_options
 from agnews_core.hosting.visitors import is_open_to_everybody, is_shared
 from agnews_core.jobs.queue import JobQueue
+from agnews_core.tuning.studies import Studies
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.errors import Page
 from agnews_core.ui.models import build_kept_choice
@@ -32,13 +33,13 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
         if is_open_to_everybody():
             gr.Markdown(OPEN, elem_classes="hint")
         kept = build_kept_choice()
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Classify", id="classify"):
                 classify_tab.build_tab(queue.runs_dir, kept)
             with gr.Tab("Configure", id="configure"):
                 settings = configure_tab.build_tab()
             with gr.Tab("Train", id="train"):
-                train_tab.build_tab(queue, settings, kept)
+                train_tab.build_tab(Studies(queue), settings, kept, tabs)
             with gr.Tab("Evaluate", id="evaluate"):
                 evaluate_tab.build_tab(queue.runs_dir)
             with gr.Tab("Predict", id="predict"):

@@ -16,7 +16,7 @@ from agnews_core.labels import LABELS
 from agnews_core.ui.errors import warn
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.markup import build_line, build_prediction, build_words
-from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_tab
+from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_selects
 from agnews_core.ui.theme import CLASS_COLOURS
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def build_tab(runs_dir: Path, kept: gr.BrowserState) -> None:
     words = _build_words(runs_dir, text, model, answer)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(
-        [Context.root_block.load, find_tab().select, model.change],
+        [Context.root_block.load, *find_selects(), model.change],
         partial(_load_model, runs_dir),
         model,
         status,

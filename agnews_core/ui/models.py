@@ -5,6 +5,7 @@ Predict, and holds through a reload and through another start of the program.
 """
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.context import Context
@@ -58,16 +59,16 @@ def build_model_choice(runs_dir: Path, kept: gr.BrowserState | None = None) -> g
     choice = gr.Dropdown(
         list_choices(runs_dir), value=DEFAULT, label="Model", info=HINT, scale=2, min_width=300, elem_classes="model"
     )
-    root, tab = Context.root_block, find_tab()
+    root, selects = Context.root_block, find_selects()
     gr.on(
-        [choice.focus] if kept else [root.load, tab.select, choice.focus],
+        [choice.focus] if kept else [root.load, *selects, choice.focus],
         lambda: gr.Dropdown(choices=list_choices(runs_dir)),
         outputs=choice,
         **QUIET,
     )
     if kept:
         choice.input(None, choice, kept, js=KEEP_CHOICE, **PRIVATE)
-        shown = [root.load, tab.select, kept.change]
+        shown = [root.load, *selects, kept.change]
         gr.on(shown, lambda value: choose(list_choices(runs_dir), read_kept(value)), kept, choice, **QUIET)
     return choice
 
@@ -79,10 +80,11 @@ def choose(choices: Choices, key: str) -> gr.Dropdown:
     return gr.Dropdown(choices=choices, value=DEFAULT, info=GONE)
 
 
-def find_tab() -> gr.Tab:
-    """Return the tab that is being laid out."""
-    block = Context.block
-    while not isinstance(block, gr.Tab):
-        assert block is not None, "a choice of model stands in a tab"
+def find_selects() -> list[Any]:
+    """Return the events that bring what is being laid out into sight: of its tab, and of the tab around that."""
+    found, block = [], Context.block
+    while block is not None:
+        if isinstance(block, gr.Tab):
+            found.append(block.select)
         block = block.parent
-    return block
+    return found

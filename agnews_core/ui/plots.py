@@ -18,7 +18,7 @@ RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a
 
 def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
     """Draw training loss, raw and smoothed, and validation loss over steps; `runs` is metrics by run name."""
-    figure = _build_figure("loss", revision="|".join(runs))
+    figure = build_figure("loss", revision="|".join(runs))
     for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
         steps, losses = metrics.loss.points
@@ -34,7 +34,7 @@ def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
 
 def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figure:
     """Draw validation accuracy and F1 over steps; `runs` is metrics by run name, `texts` what they were evaluated on."""
-    figure = _build_figure(f"on {texts}", revision="|".join(runs))
+    figure = build_figure(f"on {texts}", revision="|".join(runs))
     shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
     digits = ".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%"
     figure.update_yaxes(tickformat=digits, autorangeoptions={"clipmin": 0, "clipmax": 1.01})
@@ -47,7 +47,7 @@ def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figur
 
 def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Figure:
     """Draw the ranks as built, a bar for each layer; a frozen layer has none."""
-    figure = _build_figure("rank", revision="ranks")
+    figure = build_figure("rank", revision="ranks")
     ranks = [layer_ranks.get(layer, 0) for layer in range(n_layers)]
     figure.add_bar(
         x=[str(layer) for layer in range(n_layers)],
@@ -110,7 +110,7 @@ def _add_points(figure: go.Figure, curve: Curve, *, name: str, colour: str, dash
     )
 
 
-def _build_figure(y_title: str, *, revision: str) -> go.Figure:
+def build_figure(y_title: str, *, revision: str) -> go.Figure:
     """Return an empty figure; a visitor's zoom lasts as long as `revision` stays the same."""
     return go.Figure(
         layout={

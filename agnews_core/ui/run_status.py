@@ -106,6 +106,8 @@ def _list_facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("Evaluated with", status.result.engine if status.result and status.result.engine else NOT_KNOWN),
         ("Memory", NOT_KNOWN if newest.memory_mib is None else _format_mib(newest.memory_mib)),
     ]
+    if status.study:
+        facts.append(("Trial of study", status.study))
     if newest.gpu_memory_mib is not None:
         busy = "" if newest.gpu_percent is None else f", {newest.gpu_percent} % busy"
         facts.append(("GPU", _format_mib(newest.gpu_memory_mib) + busy))

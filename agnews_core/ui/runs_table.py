@@ -1,6 +1,6 @@
 """The table of runs: a line for each, newest first, whose name is a button that shows the run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import gradio as gr
@@ -17,31 +17,39 @@ element.addEventListener('click', (event) => {
 """
 
 
-def build_runs_table() -> gr.HTML:
+def build_runs_table(elem_id: str) -> gr.HTML:
     """Build the component; its `select` event has the name that was pressed as `run`."""
-    return gr.HTML(elem_id="runs", js_on_load=_SCRIPT)
+    return gr.HTML(elem_id=elem_id, elem_classes="runs", js_on_load=_SCRIPT)
 
 
 def format_runs(summaries: Sequence[RunSummary], *, shown: str) -> str:
     """Format the runs as a table; the one that is shown is marked."""
     if not summaries:
         return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
-    rows = "".join(_format_row(summary, is_shown=summary.name == shown) for summary in summaries)
+    return build_rows(HEADERS, (_list_cells(one, is_shown=one.name == shown) for one in summaries), label="Runs")
+
+
+def build_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> str:
+    """Build a table of cells that are HTML already; the last one is as wide as the page allows."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in headers)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for cells in rows)
     return (
-        '<div class="rows texts" tabindex="0" role="region" aria-label="Runs"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="rows texts" tabindex="0" role="region" aria-label="{label}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _format_row(summary: RunSummary, *, is_shown: bool) -> str:
-    name = escape(summary.name)
-    button = f'<button type="button" class="run-name" data-run="{name}" aria-pressed="{str(is_shown).lower()}">{name}</button>'
+def build_run_button(name: str, *, is_shown: bool) -> str:
+    """Build a run's name as a button that shows the run."""
+    pressed = str(is_shown).lower()
+    return f'<button type="button" class="run-name" data-run="{escape(name)}" aria-pressed="{pressed}">{escape(name)}</button>'
+
+
+def _list_cells(summary: RunSummary, *, is_shown: bool) -> tuple[str, ...]:
     state = f'<span class="state state-{summary.state}">{STATE_WORDS[summary.state]}</span>'
     accuracy = "–" if summary.best_accuracy is None else f"{summary.best_accuracy:.1%}"
     different = f"{summary.preset}: {summary.differences}" if summary.differences else summary.preset
-    cells = (button, state, accuracy, _format_time(summary), escape(different))
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return build_run_button(summary.name, is_shown=is_shown), state, accuracy, _format_time(summary), escape(different)
 
 
 def _format_time(summary: RunSummary) -> str:

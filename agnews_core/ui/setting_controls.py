@@ -30,7 +30,8 @@ IN_SIGHT = {
         "max_steps",
     ),
 }
-GROUPS = ("Model", "LoRA", "Data", "Training", "Learning", "Watching")
+MORE_WAYS = ("pooling", "lora_update_scale", "plain_repeats", "vary_texts", "plain_weight")  # and the group Learning
+GROUPS = ("LoRA", "Data", "Training", "Watching")
 TITLES = {
     "backbone": "Base model",
     "lora_alpha": "LoRA alpha",
@@ -49,6 +50,8 @@ TITLES = {
     "label_smoothing_factor": "Label smoothing",
     "early_stopping_patience": "Early stopping after",
     "max_eval_seconds_share": "Evaluation time at most",
+    "plain_repeats": "Plain texts added",
+    "plain_weight": "Weight of plain texts",
     "layer_lr_decay": "Learning rate of the layer below",
     "average_last": "Average the last steps",
     "teacher_weight": "Weight of what teachers say",
@@ -112,13 +115,12 @@ def lay_out_controls() -> SettingControls:
     for title, names in IN_SIGHT.items():
         gr.Markdown(f"### {title}")
         _lay_out_fields(names, controls)
+    with gr.Accordion("More ways to learn", open=False, elem_id="more-ways"):
+        _lay_out_fields((*MORE_WAYS, *_list_group("Learning")), controls)
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
         for group in GROUPS:
-            names = tuple(
-                name for name in TrainConfig.model_fields if _read_group(name) == group and name not in controls
-            )
             gr.Markdown(f"### {group}")
-            _lay_out_fields(names, controls)
+            _lay_out_fields(tuple(name for name in _list_group(group) if name not in controls), controls)
     return SettingControls({name: controls[name] for name in TrainConfig.model_fields})
 
 
@@ -133,9 +135,10 @@ def _lay_out_fields(names: tuple[str, ...], controls: dict[str, Any]) -> None:
                 controls[name] = build_control(name, TrainConfig.model_fields[name])
 
 
-def _read_group(name: str) -> str:
-    extra = TrainConfig.model_fields[name].json_schema_extra
-    return str(extra["group"]) if isinstance(extra, dict) else ""
+def _list_group(group: str) -> tuple[str, ...]:
+    """Return the names of a group's settings, in their order."""
+    extras = {name: field.json_schema_extra for name, field in TrainConfig.model_fields.items()}
+    return tuple(name for name, extra in extras.items() if isinstance(extra, dict) and extra["group"] == group)
 
 
 def build_control(name: str, field: FieldInfo) -> Any:

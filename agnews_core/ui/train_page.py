@@ -1,12 +1,7 @@
-"""What a page that shows Train has, and what has changed since: each part of it has a stamp, and is made only for a new one.
+"""What a page that shows Train has, and what has changed since."""
 
-The page itself keeps the stamps and sends them with each question, in the same answer as the parts that they are of. So a page
-that was closed, reloaded or asleep, or whose answer was lost, shows what there is, and nothing is kept for it here.
-"""
-
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,10 +16,10 @@ from agnews_core.ui.plots import build_loss_figure, build_quality_figure
 from agnews_core.ui.run_offer import CHOSEN, format_offer
 from agnews_core.ui.run_status import NOTHING, format_status
 from agnews_core.ui.runs_table import format_runs
+from agnews_core.ui.stamped import Part, Updates, make_stamp, send
 from agnews_core.ui.train_view import MAX_COMPARED, NEWEST_RUNS, TrainView
 from agnews_core.ui.visitor import find_current_visitor
 
-Updates = dict[Any, Any]
 ANY_TEXTS = "the validation texts"  # of runs that were evaluated on different ones, or before it was recorded
 
 
@@ -58,11 +53,6 @@ def read_page(run: object, compared: object, all_runs: object, has: object, kept
         return TrainPage()
 
 
-class _Part(NamedTuple):
-    stamp: str
-    build: Callable[[], Updates]
-
-
 def refresh(overview: Overview, view: TrainView, page: TrainPage, *, show: str | None = None) -> Updates:
     """Return what a page lacks.
 
@@ -74,12 +64,7 @@ def refresh(overview: Overview, view: TrainView, page: TrainPage, *, show: str |
     """
     shown = overview.find_shown(show or page.run)
     parts = _list_parts(overview, view, page, shown) if shown else _list_empty_parts(view)
-    stamps = {name: part.stamp for name, part in parts.items()}
-    updates: Updates = {view.has: gr.skip() if stamps == page.has else stamps}
-    for name, part in parts.items():
-        if page.has.get(name) != part.stamp:
-            updates |= part.build()
-    return updates
+    return send(parts, view.has, page.has)
 
 
 def pause(view: TrainView, page: TrainPage) -> Updates:
@@ -89,7 +74,7 @@ def pause(view: TrainView, page: TrainPage) -> Updates:
     return {view.has: {**page.has, "pace": "slow"}, view.fast: gr.Timer(active=False)}
 
 
-def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
+def _list_empty_parts(view: TrainView) -> dict[str, Part]:
     def build() -> Updates:
         off: Updates = dict.fromkeys((view.stop, view.resume, view.download, view.delete), gr.Button(interactive=False))
         off[view.offer] = gr.Column(visible=False)
@@ -97,30 +82,26 @@ def _list_empty_parts(view: TrainView) -> dict[str, _Part]:
         no_run = {view.run: gr.Dropdown([], value=None), view.compared: gr.Dropdown([], value=[], multiselect=True)}
         return {**off, **texts, **no_run, view.all_runs: gr.Checkbox(visible=False), view.fast: gr.Timer(active=False)}
 
-    return {"nothing": _Part("", build)}
+    return {"nothing": Part("", build)}
 
 
-def _list_parts(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
+def _list_parts(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, Part]:
     state, run = shown.status.state, shown.run
     status = format_status(shown, ahead=overview.count_ahead(run.name) if state == "queued" else 0)
     pace = "fast" if overview.find_active() else "slow"
     log = f"{run.name}{find_log_stamp(run)}"
     return {
-        "status": _Part(_stamp(status), lambda: {view.status: status}),
+        "status": Part(make_stamp(status), lambda: {view.status: status}),
         "buttons": _build_buttons(view, shown),
         "offer": _build_offer(view, shown, page),
         **_build_figures(overview, view, page, shown),
-        "log": _Part(log, lambda: {view.log: read_log_tail(run)}),
+        "log": Part(log, lambda: {view.log: read_log_tail(run)}),
         **_build_runs(overview, view, page, shown),
-        "pace": _Part(pace, lambda: {view.fast: gr.Timer(active=pace == "fast")}),
+        "pace": Part(pace, lambda: {view.fast: gr.Timer(active=pace == "fast")}),
     }
 
 
-def _stamp(*values: object) -> str:
-    return str(hash(values))
-
-
-def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
+def _build_buttons(view: TrainView, shown: Snapshot) -> Part:
     state, is_own = shown.status.state, find_current_visitor().owns(shown.status)
     pressable = {
         view.stop: is_own and state in ACTIVE,
@@ -128,13 +109,13 @@ def _build_buttons(view: TrainView, shown: Snapshot) -> _Part:
         view.delete: is_own and state not in ACTIVE,
         view.download: is_own and shown.run.has_model(),
     }
-    return _Part(
-        _stamp(*pressable.values()),
+    return Part(
+        make_stamp(*pressable.values()),
         lambda: {button: gr.Button(interactive=is_pressable) for button, is_pressable in pressable.items()},
     )
 
 
-def _build_offer(view: TrainView, shown: Snapshot, page: TrainPage) -> _Part:
+def _build_offer(view: TrainView, shown: Snapshot, page: TrainPage) -> Part:
     """Return what a finished run says to the visitor whose run it is."""
     is_ready = shown.status.state == "finished" and shown.run.has_model()
     is_offered = is_ready and find_current_visitor().owns(shown.status)
@@ -150,21 +131,21 @@ def _build_offer(view: TrainView, shown: Snapshot, page: TrainPage) -> _Part:
         }
 
     if is_offered:
-        return _Part(_stamp(shown.run.name, is_chosen), offer)
-    return _Part("", lambda: {view.offer: gr.Column(visible=False)})
+        return Part(make_stamp(shown.run.name, is_chosen), offer)
+    return Part("", lambda: {view.offer: gr.Column(visible=False)})
 
 
-def _build_figures(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
+def _build_figures(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, Part]:
     """Return the two figures, each sent only for a new point of its own: sent again, they would flicker."""
     others = [one for one in overview.snapshots if one.run.name in page.compared and one is not shown]
     runs = tuple((one.run.name, one.metrics) for one in (shown, *others))
-    loss = _stamp(*((name, metrics.loss.stamp, metrics.eval_loss.stamp) for name, metrics in runs))
+    loss = make_stamp(*((name, metrics.loss.stamp, metrics.eval_loss.stamp) for name, metrics in runs))
     named = {one.evaluations.texts if one.evaluations else ANY_TEXTS for one in (shown, *others)}
     texts = named.pop() if len(named) == 1 else ANY_TEXTS
-    quality = _stamp(texts, *((name, metrics.eval_accuracy.stamp, metrics.eval_f1.stamp) for name, metrics in runs))
+    quality = make_stamp(texts, *((name, metrics.eval_accuracy.stamp, metrics.eval_f1.stamp) for name, metrics in runs))
     return {
-        "loss": _Part(loss, lambda: {view.loss: _draw_loss(runs)}),
-        "quality": _Part(quality, lambda: {view.quality: _draw_quality(runs, texts)}),
+        "loss": Part(loss, lambda: {view.loss: _draw_loss(runs)}),
+        "quality": Part(quality, lambda: {view.quality: _draw_quality(runs, texts)}),
     }
 
 
@@ -180,15 +161,14 @@ def _draw_quality(runs: tuple[tuple[str, Metrics], ...], texts: str) -> str:
     return build_quality_figure(dict(runs), texts=texts).to_json() if drawn else ""
 
 
-def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, _Part]:
-    """Return the table and the two choices of a run: all runs, or the newest, the one that is shown and those laid over it."""
+def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Snapshot) -> dict[str, Part]:
+    """Return the table and the two choices of a run: all runs, or the newest but for trials, and those that are shown."""
     chosen = {shown.run.name, *page.compared}
-    listed = [
-        one
-        for number, one in enumerate(overview.snapshots)
-        if page.all_runs or number < NEWEST_RUNS or one.run.name in chosen
-    ]
-    names, n_runs = [one.run.name for one in listed], len(overview.snapshots)
+    newest = [one.run.name for one in overview.snapshots if not one.status.study][:NEWEST_RUNS]
+    in_sight = {*newest, *chosen}
+    listed = [one for one in overview.snapshots if page.all_runs or one.run.name in in_sight]
+    has_more = any(one.run.name not in in_sight for one in overview.snapshots)
+    names = [one.run.name for one in listed]
     table = format_runs([one.summary for one in listed], shown=shown.run.name)
     others = [name for name in names if name != shown.run.name]
     compared = [name for name in page.compared if name in others]
@@ -200,10 +180,10 @@ def _build_runs(overview: Overview, view: TrainView, page: TrainPage, shown: Sna
             view.compared: gr.Dropdown(
                 others, multiselect=True, **({} if compared == page.compared else {"value": compared})
             ),
-            view.all_runs: gr.Checkbox(visible=n_runs > NEWEST_RUNS),
+            view.all_runs: gr.Checkbox(visible=has_more),
         }
 
     return {
-        "table": _Part(_stamp(table), lambda: {view.table: table}),
-        "choices": _Part(_stamp(*names, shown.run.name, n_runs > NEWEST_RUNS), choose),
+        "table": Part(make_stamp(table), lambda: {view.table: table}),
+        "choices": Part(make_stamp(*names, shown.run.name, has_more), choose),
     }

@@ -16,12 +16,15 @@ from agnews_core.libraries import import_libraries
 from agnews_core.publishing.bundle import write_model_zip
 from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
+from agnews_core.tuning.studies import Studies
+from agnews_core.ui import tune_tab
 from agnews_core.ui.events import ACTION, PRIVATE, QUIET
-from agnews_core.ui.models import find_tab
+from agnews_core.ui.models import find_selects
 from agnews_core.ui.run_offer import USE_DEFAULT, USE_RUN
 from agnews_core.ui.run_status import format_place
 from agnews_core.ui.setting_controls import SettingControls, read_config
-from agnews_core.ui.train_page import TrainPage, Updates, pause, read_page, refresh
+from agnews_core.ui.stamped import Updates
+from agnews_core.ui.train_page import TrainPage, pause, read_page, refresh
 from agnews_core.ui.train_view import GO_ON, KEEP, TrainView, lay_out
 from agnews_core.ui.visitor import find_current_visitor
 
@@ -30,17 +33,40 @@ QUESTION_WAITING = "**Remove run {name} from the queue?** It has not started yet
 TELL_SIGHT = "(_, ...rest) => [document.querySelector('#run-status')?.offsetParent != null, ...rest]"
 
 
-def build_tab(queue: JobQueue, settings: SettingControls, kept: gr.BrowserState) -> TrainView:
-    """Lay out the tab inside the current gr.Tab and wire its events; `kept` is the model that the visitor chose."""
+def build_tab(studies: Studies, settings: SettingControls, kept: gr.BrowserState, tabs: gr.Tabs) -> None:
+    """Lay out the tab inside the current gr.Tab and wire its events.
+
+    Args:
+        studies: Starts and stops studies, and has the queue of runs.
+        settings: The controls under Configure.
+        kept: The model that the visitor chose.
+        tabs: The page's.
+    """
+    queue, watch = studies.queue, RunsWatch(studies.queue.runs_dir)
     settings.sentence.render()
-    view, watch = lay_out(kept), RunsWatch(queue.runs_dir)
-    _wire_refresh(watch, view)
-    _wire_start(queue, watch, settings, view)
-    _wire_stop(queue, watch, view)
-    _wire_runs(watch, view)
-    _wire_offer(view)
-    _wire_delete(queue, watch, view)
-    return view
+    with gr.Tabs(selected="runs") as parts:
+        with gr.Tab("Runs", id="runs"):
+            view = lay_out(kept)
+            _wire_refresh(watch, view)
+            _wire_start(queue, watch, settings, view)
+            _wire_stop(queue, watch, view)
+            _wire_runs(watch, view)
+            _wire_offer(view)
+            _wire_delete(queue, watch, view)
+        with gr.Tab("Tuning", id="tuning"):
+            tuning = tune_tab.build_tab(studies, watch, settings, tabs)
+    _wire_tuning(watch, view, tuning.trials, parts)
+
+
+def _wire_tuning(watch: RunsWatch, view: TrainView, trials: gr.HTML, parts: gr.Tabs) -> None:
+    """Lead from the runs to Tuning, and from a trial of it to the run that it is."""
+
+    def show(kept: object, event: gr.EventData) -> Updates:
+        page = read_page(None, [], False, {}, kept)
+        return {parts: gr.Tabs(selected="runs"), **refresh(watch.look(), view, page, show=str(event.run))}
+
+    view.tune.click(lambda: gr.Tabs(selected="tuning"), None, parts, **QUIET)
+    trials.select(show, view.kept, [parts, *view.outputs], **ACTION)
 
 
 def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
@@ -52,7 +78,7 @@ def _wire_refresh(watch: RunsWatch, view: TrainView) -> None:
         page = read_page(*sent)
         return refresh(watch.look(max_age_seconds=SHARED_SECONDS), view, page) if in_sight else pause(view, page)
 
-    for chosen in (view.run.input, view.compared.input, view.all_runs.input, find_tab().select):
+    for chosen in (view.run.input, view.compared.input, view.all_runs.input, *find_selects()):
         chosen(choose, view.inputs, view.outputs, **QUIET)
     # Each tick tells whether the tab is in sight: a page that shows another one costs next to nothing, and no answer that
     # comes late can leave a page that shows this one without news.

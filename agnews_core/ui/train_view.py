@@ -23,6 +23,7 @@ class TrainView:
     """The tab's components that an event reads or changes."""
 
     start: gr.Button
+    tune: gr.Button
     stop: gr.Button
     resume: gr.Button
     stop_question: gr.Column
@@ -88,6 +89,7 @@ def _lay_out_actions() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Row(elem_classes="actions"):
         parts["start"] = gr.Button("Start training", variant="primary", size="md", elem_id="start")
+        parts["tune"] = gr.Button("Tune", size="md", elem_id="tune")
         parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
         parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
     with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
@@ -123,10 +125,10 @@ def _lay_out_runs() -> dict[str, Any]:
             info="Lays the curves of other runs over this one's.",
         )  # fmt: skip
     gr.Markdown("### Runs")
-    parts["table"] = build_runs_table()
+    parts["table"] = build_runs_table("runs")
     parts["all_runs"] = gr.Checkbox(
         False,
-        label=f"List all runs, not only the newest {NEWEST_RUNS}",
+        label=f"List all runs: also those before the newest {NEWEST_RUNS}, and the trials of studies",
         visible=False,
         container=False,
         elem_id="all-runs",

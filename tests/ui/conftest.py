@@ -178,11 +178,11 @@ def set_text(page, name: str, value: object) -> None:
 
 def configure(page, **settings: object) -> None:
     choose_tab(page, "Configure")
-    advanced = page.locator("#advanced")
     for name, value in settings.items():
         box = page.locator(f"#setting-{name}")
         if not box.is_visible():
-            advanced.get_by_role("button", name="Advanced").click()
+            for fold in ("More ways to learn", "Advanced"):
+                page.get_by_role("button", name=fold).click()
         set_text(page, name, value)
 
 

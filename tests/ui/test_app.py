@@ -62,7 +62,8 @@ def test_the_page_is_built_before_a_heavy_library_is_imported():
 
 
 def test_the_five_tabs_are_there_in_their_order(demo):
-    assert [block.label for block in demo.blocks.values() if isinstance(block, gr.Tab)] == TITLES
+    of_the_page = next(block for block in demo.blocks.values() if isinstance(block, gr.Tabs))
+    assert [tab.label for tab in of_the_page.children] == TITLES
 
 
 def test_there_is_one_control_for_every_setting(settings):

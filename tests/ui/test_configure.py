@@ -70,3 +70,17 @@ def test_what_the_settings_come_to_stays_in_sight(app, visit, width):
     box = page.locator("#trainable").bounding_box()
     assert page.evaluate("window.scrollY") > 200
     assert 0 <= box["y"] < 300
+
+
+def test_more_ways_to_learn_are_folded_away_and_each_is_a_setting_of_the_run(app, visit):
+    page = visit(app, "Configure")
+    page.locator("#trainable").wait_for()
+    assert not page.locator("#setting-pooling").is_visible()
+    page.get_by_role("button", name="More ways to learn").click()
+    page.locator("#setting-vary_texts").get_by_role("checkbox").check()
+    set_text(page, "average_last", 0.3)
+    shown = page.locator("#more-ways [id^=setting-]").evaluate_all("boxes => boxes.map((box) => box.id)")
+    assert {"setting-pooling", "setting-plain_weight", "setting-layer_lr_decay"} <= set(shown)
+    choose_tab(page, "Train")
+    wait_for(page, lambda: "average_last 0.3" in page.locator("#train-plan").inner_text(), seconds=30)
+    assert "vary_texts True" in page.locator("#train-plan").inner_text()

@@ -96,6 +96,18 @@ def test_the_table_has_the_newest_runs_and_the_one_that_is_shown_until_all_are_a
     assert whole[view.all_runs].visible
 
 
+def test_trials_of_a_study_are_listed_when_all_runs_are_asked_for(view, run):
+    trial = create_run(run.path.parent, build_config(), name="tune-01", study="tune")
+    overview = RunsWatch(run.path.parent).look()
+    some = refresh(overview, view, TrainPage(run="first"))
+    assert 'data-run="tune-01"' not in some[view.table]
+    assert some[view.all_runs].visible
+    assert 'data-run="tune-01"' in refresh(overview, view, TrainPage(run="first", all_runs=True))[view.table]
+    shown = refresh(overview, view, TrainPage(run=trial.name))
+    assert 'data-run="tune-01"' in shown[view.table]
+    assert "<dt>Trial of study</dt><dd>tune</dd>" in shown[view.status]
+
+
 def test_figures_are_drawn_once_for_all_who_look(view, run):
     overview = RunsWatch(run.path.parent).look()
     first, second = (refresh(overview, view, TrainPage())[view.loss] for _ in range(2))

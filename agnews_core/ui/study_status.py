@@ -1,0 +1,140 @@
+"""A study in words and a little HTML: how it is doing, its verdict, its trials. Pure functions; all that is read is escaped."""
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+
+from agnews_core.runs.overview import Overview
+from agnews_core.tuning.sentences import describe_params
+from agnews_core.tuning.study import Study, StudyStatus, Trial, TrialState
+from agnews_core.ui.markup import build_bar
+from agnews_core.ui.run_status import NOT_KNOWN, STATE_WORDS, format_place, format_seconds
+from agnews_core.ui.runs_table import build_rows, build_run_button
+
+NOTHING = (
+    '<p class="empty">No study yet. It trains one short run after the other with other settings, keeps those that do well, and '
+    "compares the best with what you have set under Configure.</p>"
+)
+TRIAL_WORDS = {
+    "waiting": "Waiting",
+    "running": "Running",
+    "finished": "Finished",
+    "pruned": "Given up",
+    "failed": "Failed",
+}
+TRIAL_STATES = {"waiting": "queued", "pruned": "stopped"}  # else a run's state of the same name, for its colour
+HEADERS = ("Run", "Status", "Accuracy", "Texts", "Time", "Settings")
+
+
+def format_study(study: Study, status: StudyStatus, overview: Overview) -> str:
+    """Format how a study is doing: state and phase, why it ended as it did, its time, its best trial so far, its verdict."""
+    state = f'<span class="state state-{status.state}">{STATE_WORDS[status.state]}</span>'
+    phase = _describe_phase(study, status, overview) if status.state == "running" else ""
+    head = (
+        f'<div class="status-head">{state}<span class="status-run">{escape(study.name)}</span>'
+        f'<span class="status-phase">{escape(phase)}</span></div>'
+    )
+    share = min(status.spent_seconds / (60 * status.minutes), 1.0)
+    bar = build_bar(share, label="Time spent") if status.state != "finished" else ""
+    facts = "".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in _list_facts(status))
+    notes = "".join(f'<p class="hint">{escape(note)}</p>' for note in status.notes)
+    return f'{head}{_format_reason(status)}{_format_verdict(status)}{bar}<dl class="facts">{facts}</dl>{notes}'
+
+
+def _describe_phase(study: Study, status: StudyStatus, overview: Overview) -> str:
+    trial = find_current(status)
+    if study.read_stop():
+        return "stopping after this step; what there is is kept"
+    if trial is None:
+        return "comparing the best with the preset" if status.trials else "about to begin"
+    run = overview.find(trial.run)
+    if run is None or run.status.state == "queued":
+        return f"trial {trial.number}: {format_place(overview.count_ahead(trial.run))}"
+    step = f", step {run.status.step:,} of {run.status.max_steps:,}" if run.status.max_steps else ""
+    return f"trial {trial.number}: {run.status.phase}{step}"
+
+
+def find_current(status: StudyStatus) -> Trial | None:
+    """Return the trial that is under way, if one is."""
+    return next((trial for trial in status.trials if not trial.has_ended), None)
+
+
+def find_winner(status: StudyStatus) -> Trial | None:
+    """Return the trial whose settings a study has to offer: the winner, or the best so far; None where that is the preset's."""
+    trial = status.find(status.verdict.winner) if status.verdict else status.best
+    return trial if trial and trial.stage != "preset" else None
+
+
+def _format_reason(status: StudyStatus) -> str:
+    if not status.reason:
+        return ""
+    kind = "bad" if status.state == "failed" else "note"
+    hint = ' Press "Resume" to go on with it.' if status.state in ("interrupted", "stopped") else ""
+    return f'<p class="callout callout-{kind}">{escape(status.reason)}{hint}</p>'
+
+
+def _format_verdict(status: StudyStatus) -> str:
+    """Format what came of it: the verdict, whose first sentence counts, and what mattered."""
+    parts = ""
+    if status.verdict:
+        first, *rest = status.verdict.sentences or ("",)
+        kind = "callout-plain" if status.verdict.is_better else "callout-note"
+        parts = f'<p class="callout {kind}" id="verdict"><b>{escape(first)}</b> {escape(" ".join(rest))}</p>'
+    if status.findings:
+        found = "".join(f"<li>{escape(sentence)}</li>" for sentence in status.findings)
+        parts += f'<div id="findings"><b>What mattered</b><ul>{found}</ul></div>'
+    return parts
+
+
+def _list_facts(status: StudyStatus) -> list[tuple[str, str]]:
+    best, best_title = status.best, "Best so far" if status.state == "running" else "Best"
+    preset = next((trial for trial in status.trials if trial.stage == "preset"), None)
+    return [
+        ("Trials", _count_trials(status.trials)),
+        (best_title, NOT_KNOWN if best is None else f"{format_score(best)}, trial {best.number}"),
+        ("The preset", NOT_KNOWN if preset is None else format_score(preset)),
+        ("Time", f"{status.spent_seconds / 60:.0f} of {status.minutes:g} min"),
+    ]
+
+
+def _count_trials(trials: Sequence[Trial]) -> str:
+    """Return how many trials there are, and of those that are not simply finished, how many are what.
+
+    >>> _count_trials(())
+    'none yet'
+    """
+    counts = Counter(trial.state for trial in trials)
+    states: tuple[TrialState, ...] = ("pruned", "failed", "running", "waiting")
+    rest = ", ".join(f"{counts[state]} {TRIAL_WORDS[state].lower()}" for state in states if counts[state])
+    return f"{len(trials)}{f' ({rest})' if rest else ''}" if trials else "none yet"
+
+
+def format_score(trial: Trial) -> str:
+    """Format a trial's accuracy on the validation texts to choose on: of its end, else the last that was measured."""
+    if trial.score is not None:
+        return f"{trial.score:.1%}"
+    return f"{trial.curve[-1][1]:.1%} at {trial.curve[-1][0]} %" if trial.curve else NOT_KNOWN
+
+
+def format_trials(status: StudyStatus) -> str:
+    """Format the trials as a table: those under way first, then from the best down, then those that came to no end."""
+    best = status.best
+    order = {"running": 0, "waiting": 0, "finished": 1, "pruned": 2, "failed": 3}
+    trials = sorted(status.trials, key=lambda trial: (order[trial.state], -(trial.score or 0.0), trial.number))
+    return build_rows(HEADERS, (_list_cells(status, trial, is_best=trial == best) for trial in trials), label="Trials")
+
+
+def _list_cells(status: StudyStatus, trial: Trial, *, is_best: bool) -> tuple[str, ...]:
+    state = TRIAL_STATES.get(trial.state, trial.state)
+    score = format_score(trial)
+    texts = f"{trial.max_train_samples:,}" if trial.max_train_samples else "all"
+    reason = f". {escape(trial.reason)}" if trial.reason else ""
+    again = f"trial {trial.repeats} again: " if trial.repeats else ""
+    return (
+        build_run_button(trial.run, is_shown=False),
+        f'<span class="state state-{state}">{TRIAL_WORDS[trial.state]}</span>',
+        f"<b>{score}</b>" if is_best else score,
+        texts,
+        format_seconds(trial.seconds) if trial.has_ended else NOT_KNOWN,
+        f"{again}{escape(describe_params(status, trial))}{reason}",
+    )
