@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MEAN_TOKENS = 55  # of a text, the median of AG News being 50
 MEAN_PLAIN_TOKENS = 25  # of a plain text
-# Of news that is varied, in tokens of the same news as it is: what is shown in a pass, and all forms of it together. Measured on
+# Of news that is varied, in words of the same news as it is: what is shown in a pass, and all forms of it together. Measured on
 # AG News.
 VARIED_SHOWN, VARIED_STORED = 0.92, 1.4
 

@@ -26,6 +26,9 @@ from tests.rows import read_rows
 SLOW = 300  # for several processes that load their libraries on a busy machine
 
 
+ENDLESS = {"max_steps": 5000, "early_stopping_patience": 0}  # of a tiny model, whose accuracy may well stay what it is
+
+
 def wait_until(condition, seconds=20):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -374,7 +377,7 @@ def test_a_resume_that_is_refused_says_why_and_leaves_the_run_interrupted(tmp_pa
 def test_a_child_that_is_killed_leaves_a_run_that_says_so_and_can_be_resumed(tmp_path, tiny):
     queue = JobQueue(tmp_path)
     queue.start_worker()
-    run = queue.start(tiny.model_copy(update={"max_steps": 5000}), by=HOST)
+    run = queue.start(tiny.model_copy(update=ENDLESS), by=HOST)
     wait_until(lambda: run.read_status().step > 4, seconds=120)
     for pid in find_children_of_tests(run):
         os.kill(pid, signal.SIGKILL)
@@ -388,7 +391,7 @@ def test_a_run_of_several_processes_is_started_resumed_and_stopped_by_the_queue_
     monkeypatch.setenv("AGNEWS_NUM_PROCESSES", "2")
     queue = JobQueue(tmp_path)
     queue.start_worker()
-    run = queue.start(tiny.model_copy(update={"max_steps": 5000}), by=HOST)
+    run = queue.start(tiny.model_copy(update=ENDLESS), by=HOST)
     wait_until(lambda: find_checkpoint(run), seconds=SLOW)
     assert run.read_status().resolved.n_processes == 2
     (first,) = [pid for pid in find_children_of_tests(run) if psutil.Process(pid).environ().get("RANK") == "0"]

@@ -167,7 +167,10 @@ def test_a_run_killed_half_way_resumes_and_ends_as_if_it_had_not_been(tiny_setti
 def test_ctrl_c_saves_the_model_and_marks_the_run_stopped(tiny_settings, tmp_path):
     run = Run(tmp_path / "stopped")
     process = _start(
-        run.path, {**tiny_settings, "max_steps": 2000, "num_train_epochs": 500, "eval_steps": 10}, "--name", "stopped"
+        run.path,
+        {**tiny_settings, "max_steps": 2000, "eval_steps": 10, "early_stopping_patience": 0},
+        "--name",
+        "stopped",
     )
     _wait_for_step(run, 12, process)
     process.send_signal(signal.SIGINT)

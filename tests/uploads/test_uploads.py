@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agnews_core.errors import DataError, UnsafePickleError
@@ -515,6 +515,7 @@ def test_8_000_rows_take_less_than_two_seconds_more_than_unpickling_them(tmp_pat
 @settings(deadline=None, max_examples=6)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")), min_size=1, max_size=8))
 def test_any_texts_come_back_from_any_kind_of_file(tmp_path_factory, texts):
+    assume(any(char.isalpha() for text in texts for char in text))  # a column of numbers alone is refused
     frame = pd.DataFrame({"label": range(len(texts)), "text": texts})
     path = tmp_path_factory.mktemp("any") / "texts"
     files = [
