@@ -189,6 +189,9 @@ class Run(HeldFolder):
         """
         with self.own():  # so that nobody begins to train it meanwhile
             try:
+                (self.path / "status.json").unlink(
+                    missing_ok=True
+                )  # first: who looks now sees no run, and not a damaged one
                 shutil.rmtree(self.path)
             except OSError as error:
                 raise RunError(f"The run {self.name} cannot be deleted: {error.strerror}.") from error

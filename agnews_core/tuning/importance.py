@@ -20,7 +20,7 @@ N_TREES = 32
 
 
 def describe_importance(status: StudyStatus) -> tuple[str, ...]:
-    """Say what mattered most, what more or less of a setting did, and what did nothing."""
+    """Describe what mattered most, what more or less of a setting did, and what did nothing."""
     ended = [trial for trial in status.searched if trial.state == "finished" and trial.score is not None]
     if len(ended) < FEWEST_TRIALS:
         return (
@@ -63,7 +63,7 @@ def _give_values(trials: list[optuna.trial.FrozenTrial], values: NDArray[np.floa
 
 
 def _compare_sides(name: str, trials: list[Trial], *, level: float) -> str:
-    """Say whether more or less of a setting was better, or made no difference; "" where the trials bear neither."""
+    """Describe whether more or less of a setting was better, or made no difference; "" where the trials bear neither."""
     scores = np.array([trial.score for trial in trials], dtype=float)
     upper, names = _cut_in_two([trial.params[name] for trial in trials])
     if min(upper.sum(), (~upper).sum()) < FEWEST_ON_A_SIDE:

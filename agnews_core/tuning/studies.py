@@ -35,7 +35,7 @@ class Studies:
         self._lock = threading.Lock()  # between asking whether there is room and taking it
 
     def describe(self, config: TrainConfig, *, minutes: float, by: Visitor) -> str:
-        """Say what a budget of time buys.
+        """Describe what a budget of time buys.
 
         Raises:
             ConfigError: It is too short, or the visitor may not train with these settings.

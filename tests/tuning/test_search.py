@@ -257,7 +257,7 @@ def test_a_trial_that_is_stopped_or_deleted_by_hand_is_pruned_and_the_study_goes
         if run.name == "s-02":
             run.end("stopped", "Stopped at step 2.")
         elif run.name == "s-03":
-            run.path.rename(tmp_path.with_name("gone"))  # all at once
+            run.delete()
         else:
             real(run, resume=resume)
 
