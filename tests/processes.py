@@ -50,6 +50,14 @@ def start_training(run: Run, *, resume: bool = False, moment: Moment | None = No
     return process
 
 
+def kill_training(run: Run, moment: Moment, *, resume: bool = False) -> None:
+    """Train a run in a process of its own until some moment, and kill it there."""
+    process = start_training(run, resume=resume, moment=moment)
+    moment.wait()
+    process.kill()
+    process.join()
+
+
 def start_pair(
     run: Run, *, resume: bool = False, moment: Moment | None = None, prepare: Callable[[], None] | None = None
 ) -> list[multiprocessing.Process]:

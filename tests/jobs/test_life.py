@@ -18,7 +18,7 @@ from agnews_core.jobs.visitors import HOST
 from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.runs import Run, RunStatus, create_run, list_runs
 from agnews_core.training.recipe import train
-from tests.processes import HeldTraining, Moment, start_training
+from tests.processes import HeldTraining, Moment, kill_training, start_training
 from tests.rows import read_rows
 
 PROJECT = Path(__file__).parents[2]
@@ -135,11 +135,7 @@ def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_on
     made = read_evaluated(trained_run.path, "validation")
     write_evaluated(run.path, replace(made, report=made.report.model_copy(update={"split": "test"})))
     run.clear_stop()
-    again = Moment(tmp_path, "evaluating")
-    training = start_training(run, resume=True, moment=again)
-    again.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, "evaluating"), resume=True)
     assert run.has_model()
     assert (run.adapter_dir / ADAPTER_WEIGHTS).read_bytes() == kept
     assert read_evaluated(run.path, "test") is not None
@@ -159,11 +155,7 @@ def test_a_kept_model_and_its_evaluation_stay_until_a_resumed_run_has_a_newer_on
 )
 def test_a_run_killed_at_its_end_trains_no_step_more_when_it_is_resumed(tmp_path, config, moment, settings, steps):
     run = create_run(tmp_path / "runs", config.model_copy(update=settings))
-    held = Moment(tmp_path, moment)
-    training = start_training(run, moment=held)
-    held.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, moment))
     assert run.read_status().state == "interrupted"
     start_training(run, resume=True).join()
     status, rows = run.read_status(), read_rows(run)
@@ -209,11 +201,7 @@ def test_two_programs_that_start_runs_in_one_folder_at_once_get_a_folder_for_eac
 
 def test_tensorboard_shows_no_step_twice_when_a_killed_run_goes_on(tmp_path, config):
     run = create_run(tmp_path / "runs", config.model_copy(update={"report_to": "tensorboard", "max_steps": 6}))
-    held = Moment(tmp_path, "evaluation 4")
-    training = start_training(run, moment=held)
-    held.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, "evaluation 4"))
     start_training(run, resume=True).join()
     assert run.read_status().state == "finished", run.read_status().reason
     assert "Resumed from step 2." in run.read_status().notes

@@ -11,7 +11,7 @@ from agnews_core.training import trainer
 from agnews_core.training.average import AVERAGE
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
-from tests.processes import Moment, start_pair, start_training
+from tests.processes import Moment, kill_training, start_pair
 from tests.rows import read_rows
 
 STEPS = {"max_steps": 6, "num_train_epochs": 40, "eval_steps": 2}
@@ -87,11 +87,7 @@ def test_the_best_checkpoint_is_the_model_where_the_average_is_not_better_and_tr
 
 def test_a_run_killed_and_resumed_has_the_same_average(start, tmp_path, prefer_average):
     whole, killed = start(average_last=0.7), start(average_last=0.7)
-    moment = Moment(tmp_path, "step 5")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 5"))
     assert [path.name for path in sorted(killed.checkpoints_dir.glob(f"*/{AVERAGE}"))] == [AVERAGE] * 2
     for run, resume in ((whole, False), (killed, True)):
         train(run, resume=resume)
@@ -107,11 +103,7 @@ def test_a_run_killed_and_resumed_has_the_same_average(start, tmp_path, prefer_a
 
 def test_a_run_killed_after_its_last_step_has_the_average_of_its_last_checkpoint(start, tmp_path, prefer_average):
     whole, killed = start(average_last=0.5), start(average_last=0.5)
-    moment = Moment(tmp_path, "saving")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "saving"))
     assert find_checkpoint(killed).name == "checkpoint-6"
     for run, resume in ((whole, False), (killed, True)):
         train(run, resume=resume)

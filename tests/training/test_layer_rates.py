@@ -7,7 +7,7 @@ from agnews_core.config import build_config
 from agnews_core.runs import Run, create_run
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
-from tests.processes import Moment, start_training
+from tests.processes import Moment, kill_training
 from tests.rows import read_rows
 
 
@@ -30,11 +30,7 @@ def _rates(run: Run) -> list[float]:
 
 def test_each_layer_learns_more_slowly_than_the_one_above_and_a_kill_changes_nothing(start, tmp_path):
     plain, whole, killed = start(), start(layer_lr_decay=0.5), start(layer_lr_decay=0.5)
-    moment = Moment(tmp_path, "step 5")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 5"))
     groups = torch.load(find_checkpoint(killed) / "optimizer.pt", weights_only=True)["param_groups"]
     assert [group["initial_lr"] for group in groups] == [0.005, 0.005, 0.0025, 0.00125, 0.000625]
     # Matrices of the head and of three modules of LoRA; the head's biases; three modules of each other layer, each an A and a B.

@@ -15,7 +15,7 @@ from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.ui.run_status import format_status
 from tests.conftest import FIXTURES
-from tests.processes import Moment, start_training
+from tests.processes import Moment, kill_training
 from tests.rows import read_rows
 
 PLAIN = {"plain_repeats": 2, "plain_weight": 0.25, "vary_texts": True, "replay": "on"}
@@ -97,11 +97,7 @@ def test_varied_news_is_seen_in_other_forms_and_neither_plain_texts_nor_labels_a
 
 def test_a_run_on_varied_texts_that_is_killed_and_resumed_ends_as_if_it_had_not_been(start, tmp_path):
     whole, killed = start(vary_texts=True), start(vary_texts=True)
-    moment = Moment(tmp_path, "step 5")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 5"))
     for run, resume in ((whole, False), (killed, True)):
         train(run, resume=resume)
     assert "Resumed from step 3." in killed.read_status().notes

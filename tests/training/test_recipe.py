@@ -28,7 +28,7 @@ from agnews_core.runs import Run, create_run
 from agnews_core.training import callbacks, parts
 from agnews_core.training.checkpoints import find_checkpoint
 from agnews_core.training.recipe import train
-from tests.processes import Moment, start_training
+from tests.processes import Moment, kill_training
 from tests.rows import read_rows
 
 PROJECT = Path(__file__).parents[2]
@@ -148,11 +148,7 @@ def test_a_run_killed_half_way_resumes_and_ends_as_if_it_had_not_been(tiny_setti
     settings = {**tiny_settings, "num_train_epochs": 40, "max_steps": 12, "eval_steps": 4}
     whole, killed = (create_run(tmp_path, build_config(settings), name=name) for name in ("whole", "killed"))
     train(whole)
-    held = Moment(tmp_path, "step 7")
-    training = start_training(killed, moment=held)
-    held.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 7"))
     assert killed.read_status().state == "interrupted"
     assert train(killed, resume=True).state == "finished"
     assert killed.read_status().step == whole.read_status().step == 12

@@ -26,7 +26,7 @@ from agnews_core.training.replay_folder import get_replay_dir
 from agnews_core.training.replay_texts import ReadAhead, pad_states
 from agnews_core.training.trainer import build_trainer
 from tests.backbones import build_backbone
-from tests.processes import Moment, start_pair, start_training
+from tests.processes import Moment, kill_training, start_pair, start_training
 from tests.rows import read_rows
 
 
@@ -334,11 +334,7 @@ def test_a_run_killed_in_training_goes_on_with_or_without_the_file(start, tmp_pa
     settings = {"eval_steps": 2, "num_train_epochs": 9}
     whole, killed = start(**settings), start(**settings)
     train(whole)
-    moment = Moment(tmp_path, "step 5")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 5"))
     if is_gone:
         shutil.rmtree(get_replay_dir())
     train(killed, resume=True)
@@ -349,11 +345,7 @@ def test_a_run_killed_in_training_goes_on_with_or_without_the_file(start, tmp_pa
 def test_a_run_that_began_without_goes_on_without(start, cache, tmp_path):
     whole, killed = start(replay="off", eval_steps=2), start(eval_steps=2)
     cache.write_text("no folder")
-    moment = Moment(tmp_path, "step 3")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 3"))
     cache.unlink()
     train(killed, resume=True)
     train(whole)

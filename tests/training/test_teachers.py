@@ -21,7 +21,7 @@ from agnews_core.training import targets
 from agnews_core.training.recipe import train
 from agnews_core.training.resolve import check_ready
 from agnews_core.training.targets import TARGETS
-from tests.processes import Moment, start_pair, start_training
+from tests.processes import Moment, kill_training, start_pair, start_training
 from tests.rows import read_rows
 
 
@@ -118,11 +118,7 @@ def test_a_killed_run_goes_on_with_what_was_kept_though_its_teacher_is_gone(star
     whole, killed = start(**settings), start(**settings)
     train(whole)
     assert whole.read_status().resolved.replay.used is (replay == "on")
-    moment = Moment(tmp_path, "step 3")
-    training = start_training(killed, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(killed, Moment(tmp_path, "step 3"))
     shutil.rmtree(killed.path.parent / "one")
     assert train(killed, resume=True).state == "finished"
     assert _losses(killed) == _losses(whole)
@@ -130,19 +126,11 @@ def test_a_killed_run_goes_on_with_what_was_kept_though_its_teacher_is_gone(star
 
 def test_what_is_kept_and_damaged_is_computed_again_and_what_is_torn_is_not_kept(start, tmp_path):
     run = start(teachers="one")
-    moment = Moment(tmp_path, "training")
-    training = start_training(run, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, "training"))
     kept = run.checkpoints_dir / TARGETS
     whole = kept.read_bytes()
     kept.write_bytes(whole[:100])
-    moment = Moment(tmp_path, "training")
-    training = start_training(run, resume=True, moment=moment)
-    moment.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, "training"), resume=True)
     assert kept.read_bytes() == whole
     assert [path.name for path in run.checkpoints_dir.iterdir()] == [TARGETS]
 

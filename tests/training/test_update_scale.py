@@ -21,7 +21,7 @@ from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.training.trainer import build_trainer
 from agnews_core.training.update_scale import SCALES, choose_update_scale
-from tests.processes import Moment, start_pair, start_training
+from tests.processes import Moment, kill_training, start_pair, start_training
 
 
 def _read_weights(run: Run) -> dict[str, torch.Tensor]:
@@ -134,11 +134,7 @@ def test_a_run_killed_before_its_model_is_kept_scales_it_once(halved, overdone, 
     fits = moment == "scaling the update"
     settings = halved.read_config().model_copy(update={"lora_update_scale": "fit"} if fits else {})
     run = create_run(tmp_path, settings, name="killed")
-    held = Moment(tmp_path, moment)
-    training = start_training(run, moment=held)
-    held.wait()
-    training.kill()
-    training.join()
+    kill_training(run, Moment(tmp_path, moment))
     assert run.read_status().state == "interrupted"
     assert train(run, resume=True).state == "finished"
     scale = run.read_status().result.lora_update_scale
