@@ -91,6 +91,8 @@ ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_le
 ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
 NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
+FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f]+\.(csv|jsonl|parquet)$", max_length=255)]
+FileNames = Annotated[tuple[FileName, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]
 LoraUpdateScale = Annotated[Annotated[float, Field(ge=0, le=1)] | Literal["fit"], BeforeValidator(parse_update_scale)]
@@ -146,6 +148,9 @@ class TrainConfig(BaseModel):
     )
 
     data: Name = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.")
+    more_train_files: FileNames = _field(
+        (), "Data", "More files of the news folder whose texts are all trained on: none of them is validated on."
+    )
     max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", **COUNT)
     max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", **COUNT)
     holdout_share: float = _field(

@@ -15,7 +15,7 @@ from agnews_core.labels import LABELS
 from agnews_core.news.counts import DataCounts
 from agnews_core.news.plain import PLAIN_VALIDATION_SHARE, read_plain, stamp_plain, uses_plain
 from agnews_core.news.sources import NewsFolder, find_news
-from agnews_core.news.tables import UNKNOWN, find_split, read_split, stamp_news
+from agnews_core.news.tables import UNKNOWN, find_split, read_more, read_split, stamp_news
 
 VALIDATION_SHARE = 0.1
 
@@ -43,8 +43,9 @@ class News:
 def load_news(config: TrainConfig) -> News:
     """Load news as `config.data` says and split it 90/10, stratified by label and seeded.
 
-    Texts that repeat another are left out before the split, so that none stands in training and validation both; texts that
-    are also in the test file are left out of training and validation. Plain texts count as the first of those that repeat one.
+    The texts of `config.more_train_files` are all for training. Texts that repeat another are left out before the split, so that
+    none stands in training and validation both; texts that are also in the test file are left out of training and validation.
+    Plain texts count as the first of those that repeat one, texts of more files as the last.
 
     Raises:
         DataError: The news cannot be had, or a row is not what it should be.
@@ -56,9 +57,10 @@ def load_news(config: TrainConfig) -> News:
         max_train=config.max_train_samples,
         max_eval=config.max_eval_samples,
         plain_repeats=config.plain_repeats,
+        more_train_files=config.more_train_files,
         uses_plain=uses_plain(config),
     )
-    return _load(folder, (stamp_news(folder.path), stamp_plain(config)), cut)
+    return _load(folder, (stamp_news(folder.path, config.more_train_files), stamp_plain(config)), cut)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class _Cut:
     max_train: int | None
     max_eval: int | None
     plain_repeats: int
+    more_train_files: tuple[str, ...]
     uses_plain: bool
 
 
@@ -78,23 +81,24 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
     rows = read_split(folder.path, "train")
     test_rows = read_split(folder.path, "test") if find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)
-    not_empty = _drop_empty(rows)
+    more = pd.concat([rows[:0], *read_more(folder.path, cut.more_train_files)])
+    not_empty, more_not_empty = _drop_empty(rows), _drop_empty(more)
     plain = read_plain("train").assign(title_end=UNKNOWN) if cut.uses_plain else rows[:0].assign(kind="")
-    both = pd.concat([plain, not_empty.assign(kind="")], ignore_index=True)
-    kept, n_duplicates, n_in_test = _drop_repeats(both, test)
-    plain_train, plain_validation = _split_plain(kept[kept["kind"] != ""], cut)
-    train, validation = _split(kept[kept["kind"] == ""], cut.seed)
+    parts = [plain.assign(part="plain"), not_empty.assign(part="news"), more_not_empty.assign(part="more")]
+    kept, n_duplicates, n_in_test = _drop_repeats(pd.concat(parts, ignore_index=True), test)
+    plain_train, plain_validation = _split_plain(kept[kept["part"] == "plain"], cut)
+    train, validation = _split(kept[kept["part"] == "news"], cut.seed)
     n_holdout = min(round(cut.holdout_share * len(validation)), len(validation) - 1)
     holdout = take(validation, n_holdout, cut.seed)
     validation = take(validation.drop(holdout.index), cut.max_eval, cut.seed)
-    train = take(train, cut.max_train, cut.seed)
+    train = take(pd.concat([train, kept[kept["part"] == "more"]]), cut.max_train, cut.seed)
     train = pd.concat([train, *[plain_train] * cut.plain_repeats], ignore_index=True)
     held = {} if holdout.empty else {"holdout": holdout}
     held |= {"plain_validation": plain_validation} if cut.uses_plain else {}
     counts = DataCounts(
         source=folder.source,
-        n_read=len(rows),
-        n_empty=len(rows) - len(not_empty),
+        n_read=len(rows) + len(more),
+        n_empty=len(rows) - len(not_empty) + len(more) - len(more_not_empty),
         n_duplicates=n_duplicates,
         n_in_test=n_in_test,
         n_train=len(train),

@@ -4,6 +4,7 @@ Rows that cannot be used are an error that names them, never dropped in silence.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,25 @@ def read_split(folder: Path, split: str) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.concat([read_table(file) for file in find_files(folder, split)], ignore_index=True)
+
+
+def read_more(folder: Path, names: Sequence[str]) -> list["pd.DataFrame"]:
+    """Read other files of a news folder, each as `read_table` does.
+
+    Raises:
+        DataError: One is not there, or cannot be read.
+    """
+    return [read_table(file) for file in _find_more(folder, names)]
+
+
+def _find_more(folder: Path, names: Sequence[str]) -> list[Path]:
+    files = [folder / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise DataError(
+                f"The folder {folder} holds no file {file.name}; `more_train_files` names files beside its train file."
+            )
+    return files
 
 
 def find_files(folder: Path, split: str) -> list[Path]:
@@ -57,9 +77,13 @@ def find_split(folder: Path, split: str) -> list[Path]:
     return []
 
 
-def stamp_news(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes with the files of a folder's splits: name, time of change and size of each."""
-    files = [file for split in ("train", "test") for file in find_split(folder, split)]
+def stamp_news(folder: Path, more: Sequence[str] = ()) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes with the files of a folder's splits and others of it: name, time of change and size of each.
+
+    Raises:
+        DataError: One of the others is not there, or a part of a split is missing.
+    """
+    files = [file for split in ("train", "test") for file in find_split(folder, split)] + _find_more(folder, more)
     return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 

@@ -116,19 +116,20 @@ def _compute_growth(n_steps: int) -> float:
 
 def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> TextCounts:
     """Return how many texts a run would train and validate on; as many as the hub has, where news cannot be had."""
-    asked = {"holdout_share": config.holdout_share, "plain_repeats": int(uses_plain(config))}
+    asked = (config.holdout_share, int(uses_plain(config)))
     try:
         found = look_for_news(config.data)
         if isinstance(found, NewsFolder):
             with _ONE_AT_A_TIME:
-                counted = _count_split(config.data, *asked.values(), (stamp_news(found.path), stamp_plain(config)))
+                stamp = (stamp_news(found.path, config.more_train_files), stamp_plain(config))
+                counted = _count_split(config.data, *asked, config.more_train_files, stamp)
             return _limit(counted, config)
     except AgNewsError as error:
         missing.append(error)
     n_validation = round(HUB_TRAIN_TEXTS * VALIDATION_SHARE)
     n_train = HUB_TRAIN_TEXTS - n_validation
     n_validation -= round(config.holdout_share * n_validation)
-    plain = _count_split("sample", *asked.values(), stamp_plain(config))
+    plain = _count_split("sample", *asked, (), stamp_plain(config))
     return _limit(replace(plain, n_train=n_train + plain.n_plain_train, n_validation=n_validation), config)
 
 
@@ -145,6 +146,9 @@ def _limit(counted: TextCounts, config: TrainConfig) -> TextCounts:
 
 
 @functools.lru_cache(maxsize=32)
-def _count_split(data: str, holdout_share: float, plain_repeats: int, stamp: object) -> TextCounts:
+def _count_split(
+    data: str, holdout_share: float, plain_repeats: int, more: tuple[str, ...], stamp: object
+) -> TextCounts:
     """Count texts to train and to validate on, once for as long as their files stay the same; no seed changes that."""
-    return load_news(TrainConfig(data=data, holdout_share=holdout_share, plain_repeats=plain_repeats)).counts.texts
+    asked = TrainConfig(data=data, holdout_share=holdout_share, plain_repeats=plain_repeats, more_train_files=more)
+    return load_news(asked).counts.texts
