@@ -39,4 +39,4 @@ def _train(run: Run) -> RunStatus:
 
     with run.own(), stop_on_interrupt(run):
         run.clear_stop()
-        return train_owned(run, resume=True)
+        return train_owned(run, resume=run.read_status().state != "queued")
