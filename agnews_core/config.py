@@ -20,6 +20,7 @@ MAX_LAYERS = 64
 MAX_COUNT = 10_000_000  # of texts or steps: a hundred times AG News, and months of training
 COUNT = {"gt": 0, "le": MAX_COUNT}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\.(csv|jsonl|parquet)")
 
 
 def parse_layer_ranks(value: object) -> object:
@@ -67,6 +68,17 @@ def check_printable(value: str) -> str:
     return value
 
 
+def check_file_name(value: str) -> str:
+    """Refuse what names no file of news inside a folder.
+
+    Raises:
+        ValueError: It is a path, or the name of another kind of file.
+    """
+    if not _FILE_NAME.fullmatch(value):
+        raise ValueError("must be names of files in the news folder that end in .csv, .jsonl or .parquet")
+    return value
+
+
 def parse_update_scale(value: object) -> object:
     """Turn "0.8" into 0.8, and leave "fit" as it is.
 
@@ -91,7 +103,7 @@ ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_le
 ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
 NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
-FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f]+\.(csv|jsonl|parquet)$", max_length=255)]
+FileName = Annotated[str, Field(max_length=255), AfterValidator(check_file_name)]
 FileNames = Annotated[tuple[FileName, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]

@@ -1,5 +1,6 @@
 """Settings: what is accepted, what is refused and how that is said."""
 
+import re
 import typing
 
 import pytest
@@ -92,6 +93,16 @@ def test_a_bad_value_is_told_with_the_setting_what_was_wanted_and_what_came(valu
     with pytest.raises(ConfigError) as caught:
         build_config(values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["a/b.csv", "..\\\\b.csv", "more", "more.pkl"])
+def test_more_files_are_named_as_they_lie_in_the_news_folder(name):
+    message = (
+        "`more_train_files` must be names of files in the news folder that end in .csv, .jsonl or .parquet, "
+        f"got {quote(name)}."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        build_config({"more_train_files": f"fine.csv, {name}"})
 
 
 def test_more_ranks_than_any_backbone_has_layers_are_refused():

@@ -8,6 +8,7 @@ from agnews_core.cli.models import find_model, load_classifier
 from agnews_core.cli.options import JSON_OPTION, MODEL_OPTIONS, ModelOptions
 from agnews_core.cli.output import print_json, quiet_stdout
 from agnews_core.errors import ConfigError
+from agnews_core.inference.predictions import UNSURE
 
 MAX_LETTERS = 100  # of a text that is shown again
 
@@ -31,6 +32,8 @@ def classify(texts: tuple[str, ...], model: ModelOptions, as_json: bool) -> None
     n_cut = sum(prediction.cut_at is not None for prediction in predictions)
     if n_cut:
         click.echo(f"Only the beginning was read of {n_cut} of {len(predictions)} texts.", err=True)
+    if n_unsure := sum(prediction.is_unsure for prediction in predictions):
+        click.echo(f"Not sure of {n_unsure} of {len(predictions)} texts: {UNSURE}.", err=True)
 
 
 def _shorten(text: str) -> str:

@@ -9,7 +9,8 @@ from agnews_core.labels import LABELS
 
 EXAMPLE_FILE = Path(__file__).parents[2] / "assets" / "examples" / "test_unlabelled.pkl"
 Progress = Callable[[int, int], None]  # (texts done, texts in all)
-UNSURE_MARGIN = 0.2  # of calibrated probability, between the first class and the second
+UNSURE_BELOW = 0.5  # of calibrated probability: an answer below it is wrong more often than not
+UNSURE = f"answers below {UNSURE_BELOW:.0%} are wrong more often than not"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,8 @@ class Prediction:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether the second class comes so close that the first one should not be taken for certain."""
-        first, second = sorted(self.probabilities, reverse=True)[:2]
-        return first - second < UNSURE_MARGIN
+        """Whether an answer as probable as this one is wrong more often than not."""
+        return max(self.probabilities) < UNSURE_BELOW
 
     def to_json(self) -> dict[str, Any]:
         """Return the prediction as JSON has it, probabilities by class name."""

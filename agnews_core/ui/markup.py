@@ -9,6 +9,7 @@ from agnews_core.evaluation.bars import THIS_MODEL, find_scale, list_bars
 from agnews_core.evaluation.published import WHERE
 from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration
 from agnews_core.inference.attribution import NOTEWORTHY
+from agnews_core.inference.predictions import UNSURE
 from agnews_core.labels import LABELS
 from agnews_core.ui.theme import css_name
 
@@ -54,12 +55,12 @@ def build_bar(share: float, *, label: str, moving: bool = False) -> str:
 
 
 def build_prediction(prediction: "Prediction", model_title: str) -> str:
-    """Build the answer: the class, a note where it is unsure, a bar for each class, and whether all of the text was read."""
+    """Build the answer: the class, a note where it is not sure, a bar for each class, and whether all of the text was read."""
     ranked = sorted(range(len(LABELS)), key=lambda label: -prediction.probabilities[label])
     first, second = (LABELS[label] for label in ranked[:2])
     unsure = ""
     if prediction.is_unsure:
-        unsure = f'<p class="unsure">Unsure: {first} and {second} are close.</p>'
+        unsure = f'<p class="unsure">Not sure: {UNSURE}. Next comes {second}.</p>'
     is_cut = prediction.cut_at is not None
     cut = "Only the beginning of this text was read; it is longer than the model takes. " if is_cut else ""
     bars = "".join(_build_share(name, share) for name, share in zip(LABELS, prediction.probabilities, strict=True))

@@ -2,8 +2,8 @@
 
 AG News validation (AGNEWS_DATA_DIR; the texts that a run on it was validated on, else those of the seed 42), the wire sample's
 test texts, the plain test texts by class and kind, and sentences that a bundled model once got wrong. No model is trained on the
-last three. Each share has its 95 % Wilson interval; beside it is how often the model says that it is not sure: where it is wrong,
-as it should, and where it is right.
+last three. Each share has its 95 % Wilson interval; beside it is how often the model says that it is not sure, and how often
+it is wrong there, which should be more often than not.
 """
 
 import json
@@ -110,25 +110,24 @@ def measure_model(model: Model, at_most: int | None) -> dict[str, Any]:
 
 
 def measure_texts(classifier: Any, name: str, texts: Texts) -> dict[str, Any]:
-    """Return the share that is classified correctly, its interval, and how often the model is not sure."""
+    """Return the share that is classified correctly, its interval, and how often the model is not sure and rightly so."""
     import numpy as np
 
     from agnews_core.evaluation.calibration import apply_temperature
     from agnews_core.evaluation.compute import compute_share
-    from agnews_core.inference.predictions import UNSURE_MARGIN
+    from agnews_core.inference.predictions import UNSURE_BELOW
 
     probabilities = apply_temperature(classifier.compute_logits(texts.texts), classifier.temperature)
     right = probabilities.argmax(-1) == np.asarray(texts.labels)
-    second, first = np.sort(probabilities, axis=-1)[:, -2:].T
-    unsure = first - second < UNSURE_MARGIN
+    unsure = probabilities.max(-1) < UNSURE_BELOW
     share = compute_share(right)
     return {
         name: share.accuracy,
         f"{name}_low": share.accuracy_low,
         f"{name}_high": share.accuracy_high,
         f"{name}_texts": share.n,
-        f"{name}_unsure_where_wrong": float(unsure[~right].mean()) if not right.all() else 0.0,
-        f"{name}_unsure_where_right": float(unsure[right].mean()) if right.any() else 0.0,
+        f"{name}_unsure": float(unsure.mean()),
+        f"{name}_wrong_where_unsure": float((~right)[unsure].mean()) if unsure.any() else 0.0,
     }
 
 
@@ -147,15 +146,14 @@ def format_result(result: Result) -> str:
     lines = [
         f"{result.name}",
         "",
-        f"{'':20}{'texts':>7}{'correct':>9}{'95 % interval':>18}   not sure where wrong, right",
+        f"{'':20}{'texts':>7}{'correct':>9}{'95 % interval':>18}   not sure, and wrong there",
     ]
     for name in (name for name in result.figures if f"{name}_texts" in result.figures):
-        n, low, high, wrong, right = (
-            result.figures[f"{name}_{part}"]
-            for part in ("texts", "low", "high", "unsure_where_wrong", "unsure_where_right")
+        n, low, high, unsure, wrong = (
+            result.figures[f"{name}_{part}"] for part in ("texts", "low", "high", "unsure", "wrong_where_unsure")
         )
         interval = f"{low:.1%} to {high:.1%}"
-        lines.append(f"{name:20}{n:7,}{result.figures[name]:9.1%}{interval:>18}   {wrong:6.0%}, {right:4.0%}")
+        lines.append(f"{name:20}{n:7,}{result.figures[name]:9.1%}{interval:>18}   {unsure:8.1%}, {wrong:4.0%}")
     if "ag_news" not in result.figures:
         lines.append("AG News is not measured; set AGNEWS_DATA_DIR to a folder that has it.")
     return "\n".join(lines) + "\n"

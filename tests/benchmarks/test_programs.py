@@ -80,7 +80,8 @@ def test_four_tests(measure, trained_run, tiny_backbone, tiny_news, monkeypatch,
     assert found["plain_low"] < found["plain"] < found["plain_high"]
     kinds = sum(found[f"plain_{kind}_texts"] for kind in KINDS)
     assert kinds == found["plain_texts"] == sum(found[f"plain_{name}_texts"] for name in CLASSES)
-    assert 0 <= found["plain_unsure_where_wrong"] <= 1
+    assert 0 <= found["plain_unsure"] <= 1
+    assert 0 <= found["plain_wrong_where_unsure"] <= 1
     monkeypatch.delenv("AGNEWS_DATA_DIR")
     four_tests.main(list(map(str, models[:5])))
     assert "AG News is not measured; set AGNEWS_DATA_DIR" in capfd.readouterr().out

@@ -44,6 +44,16 @@ def test_classify_lists_text_label_name_and_probabilities(capsys, trained_run):
     assert list(rows[0]["probabilities"]) == ["World", "Sports", "Business", "Sci/Tech"]
 
 
+def test_classify_says_of_how_many_texts_it_is_not_sure(capsys, trained_run):
+    texts = ("Shares fell", "A striker scored", "Talks", "A probe of the moon")
+    asked = ("classify", *texts, "--adapter", trained_run.adapter_dir)
+    found = json.loads(run_command(capsys, *asked, "--json")[1])
+    n_unsure = sum(max(row["probabilities"].values()) < 0.5 for row in found)
+    said = f"Not sure of {n_unsure} of 4 texts: answers below 50% are wrong more often than not."
+    assert (said in run_command(capsys, *asked)[2]) == bool(n_unsure)
+    assert n_unsure, "the tiny model knows too much"
+
+
 def test_classify_takes_lines_from_standard_input(capsys, trained_run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("One line\n\nAnother\n"))
     monkeypatch.setenv("AGNEWS_RUNS_DIR", str(trained_run.path.parent))

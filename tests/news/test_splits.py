@@ -171,6 +171,39 @@ def test_something_is_left_to_validate_on_however_much_is_held_out(tmp_path):
     assert len(load(tmp_path, holdout_share=0.9).validation) == 1
 
 
+def test_more_files_are_all_trained_on_and_none_of_their_texts_validates(tmp_path):
+    write_split(tmp_path, "train", make_rows(40))
+    write_split(tmp_path, "more", make_rows(30, prefix="more"))
+    whole, more = load(tmp_path), load(tmp_path, more_train_files="more.jsonl")
+    assert list(more.validation["text"]) == list(whole.validation["text"])
+    assert list(more.train["text"]) == [*whole.train["text"], *(text for text, _ in make_rows(30, prefix="more"))]
+    assert (more.counts.n_read, more.counts.n_train, more.counts.n_validation) == (70, 66, 4)
+    assert more.digest != whole.digest
+
+
+def test_rows_of_more_files_that_repeat_news_or_each_other_are_left_out_and_counted(tmp_path):
+    write_split(tmp_path, "train", make_rows(40))
+    write_split(tmp_path, "test", [("of the test", 1)])
+    again = [(text.upper(), label) for text, label in make_rows(40)]
+    write_split(tmp_path, "more", [*again, ("new", 1), ("NEW", 1), ("", 2), ("Of the test", 1)])
+    news = load(tmp_path, more_train_files="more.jsonl")
+    counts = news.counts
+    assert (counts.n_read, counts.n_duplicates, counts.n_in_test, counts.n_empty) == (84, 41, 1, 1)
+    assert [text for text in news.train["text"] if not text.startswith("text ")] == ["new"]
+    assert not {text.casefold() for text in news.train["text"]} & {*news.validation["text"]}
+
+
+def test_more_files_that_are_not_there_or_hold_no_rows_are_told(tmp_path):
+    write_split(tmp_path, "train", make_rows(40))
+    write_split(tmp_path, "empty", [])
+    with pytest.raises(
+        DataError, match=r"holds no file more.csv; `more_train_files` names files beside its train file\.$"
+    ):
+        load(tmp_path, more_train_files="more.csv")
+    with pytest.raises(DataError, match=r"empty\.jsonl holds no rows\.$"):
+        load(tmp_path, more_train_files="empty.jsonl")
+
+
 def test_news_of_which_nothing_is_held_out_has_the_digest_that_it_always_had(tmp_path):
     write_split(tmp_path, "train", make_rows(40))
     assert load(tmp_path).holdout is None

@@ -15,6 +15,7 @@ from agnews_core.training.assessment import Assessment
 from agnews_core.training.estimate import CPU_GROWTH_BYTES, START_SECONDS, assess
 from agnews_core.training.recipe import train
 from agnews_core.training.trainer import NewsTrainer
+from tests.news.files import make_rows, write_split
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def test_the_steps_are_those_of_the_texts_that_are_trained_on(settings):
     assert (found.n_train, found.n_validation, found.missing) == (144, 16, "")
     assert look(settings, num_train_epochs=2).estimate.n_steps == 2 * 5  # batches of 32, the last one smaller
     assert look(settings, max_steps=7).estimate.n_steps == 7
+
+
+def test_texts_of_more_files_are_counted_as_trained_on(settings, tiny_news, tmp_path):
+    shutil.copytree(tiny_news, tmp_path, dirs_exist_ok=True)
+    write_split(tmp_path, "more", make_rows(56, prefix="more"))
+    found = look(settings, data=str(tmp_path), more_train_files="more.jsonl", num_train_epochs=2)
+    assert (found.inputs.n_train, found.inputs.n_validation) == (200, 16)
+    assert found.estimate.n_steps == 2 * 7
 
 
 def test_ranges_have_a_width_and_grow_with_what_is_trained(settings):

@@ -17,14 +17,13 @@ def test_an_answer_names_the_class_its_shares_and_the_model():
     assert '<p class="answer-class class-sports">Sports</p>' in built
     assert "90.0%" in built
     assert "Run &lt;a&gt;" in built
-    assert "Unsure" not in built
+    assert "Not sure" not in built
 
 
-@pytest.mark.parametrize(("shares", "unsure"), [((0.5, 0.4, 0.05, 0.05), True), ((0.6, 0.3, 0.05, 0.05), False)])
-def test_an_answer_is_unsure_where_the_top_two_are_close(shares, unsure):
-    prediction = Prediction("x", 0, shares)
-    assert prediction.is_unsure == unsure
-    assert ("Unsure: World and Sports are close." in build_prediction(prediction, "m")) == unsure
+@pytest.mark.parametrize(("shares", "unsure"), [((0.49, 0.4, 0.06, 0.05), True), ((0.5, 0.49, 0.01, 0.0), False)])
+def test_an_answer_that_is_wrong_more_often_than_not_says_so_and_what_comes_next(shares, unsure):
+    said = "Not sure: answers below 50% are wrong more often than not. Next comes Sports."
+    assert (said in build_prediction(Prediction("x", 0, shares), "m")) == unsure
 
 
 def test_whatever_others_wrote_is_escaped():
