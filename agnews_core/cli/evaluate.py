@@ -121,7 +121,7 @@ def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baselin
     from agnews_core.evaluation.files import write_evaluated
 
     write_evaluated(run.path, evaluated)
-    return load_baseline(run.path, evaluated.report.split, evaluated.table, config) if with_baseline else None
+    return load_baseline(run.path, evaluated, config) if with_baseline else None
 
 
 def _measure_layers(model: TrainedModel, texts: "LabelledTexts", kept_in: Run | None) -> LayerEffects:

@@ -134,6 +134,7 @@ class Baseline(BaseModel):
         n_only_baseline_right: Texts that the plain model alone has right.
         p_value: How likely two equally good models would differ as much on these texts (McNemar's exact test).
         rows_digest: Tells the rows, and what the evaluated model said of them, from others.
+        plain: What it reaches on the plain texts that the evaluation is of too, where there are some.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -151,3 +152,4 @@ class Baseline(BaseModel):
     n_train_available: int
     fit_seconds: float
     rows_digest: str
+    plain: Share | None = None

@@ -1,7 +1,7 @@
 """What an evaluation means, in sentences: the same on the page, on the command line, in reports and in a model's card."""
 
 from agnews_core.evaluation.layers import LayerEffects
-from agnews_core.evaluation.report import CHANCE, N_BINS, Baseline, EvaluationReport
+from agnews_core.evaluation.report import CHANCE, N_BINS, Baseline, EvaluationReport, Share
 from agnews_core.runs.resolved import count_of
 
 SMALLEST_P = 0.001
@@ -40,13 +40,21 @@ def describe_baseline(report: EvaluationReport, baseline: Baseline | None) -> st
     some = "the" if baseline.n_train == baseline.n_train_available else f"{baseline.n_train:,} of the"
     chance = "unlikely" if baseline.p_value < CHANCE else "likely enough"
     p_value = f"p = {baseline.p_value:.2g}" if baseline.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+    plain = ""
+    if baseline.plain and report.plain:
+        reached = f"{baseline.plain.accuracy:.1%}: {_compare(report.plain, baseline.plain)}"
+        plain = f" On the same plain texts, {baseline.name} reaches {reached}."
     return (
         f"{baseline.name}, trained on {some} {baseline.n_train_available:,} training texts, reaches {baseline.accuracy:.1%} on "
-        f"the same texts: this model is {abs(report.accuracy - baseline.accuracy) * 100:.1f} points "
-        f"{'better' if report.accuracy >= baseline.accuracy else 'worse'}. Only this model gets "
-        f"{baseline.n_only_model_right:,} texts right, only the baseline {baseline.n_only_baseline_right:,}; the difference is "
-        f"{chance} to be chance ({p_value}, McNemar's exact test)."
+        f"the same texts: {_compare(report, baseline)}. Only this model gets {baseline.n_only_model_right:,} texts right, only "
+        f"the baseline {baseline.n_only_baseline_right:,}; the difference is {chance} to be chance ({p_value}, McNemar's exact "
+        f"test).{plain}"
     )
+
+
+def _compare(own: Share | EvaluationReport, baseline: Share | Baseline) -> str:
+    ahead = own.accuracy - baseline.accuracy
+    return f"this model is {abs(ahead) * 100:.1f} points {'better' if ahead >= 0 else 'worse'}"
 
 
 def describe_calibration(report: EvaluationReport) -> str:

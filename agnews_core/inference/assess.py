@@ -36,7 +36,7 @@ class LabelledTexts:
         seed: What split it.
         is_own: Whether they are validation texts of the model's own run, on which its best checkpoint was chosen and its
             temperature fitted.
-        plain: Plain validation texts of that run, which are measured beside them; see `News`.
+        plain: Plain validation texts of that run, or those that are held out from it too, measured beside them; see `News`.
         is_held_out: Whether they are validation texts that the model's run has never seen.
     """
 
@@ -90,7 +90,14 @@ def load_holdout(config: TrainConfig) -> LabelledTexts:
     news = load_news(config)
     if news.holdout is None:
         raise ConfigError("These settings keep no validation texts from the run; give `holdout_share`.")
-    return LabelledTexts.of(news.holdout, split="validation", counts=news.counts, seed=config.seed, is_held_out=True)
+    return LabelledTexts.of(
+        news.holdout,
+        split="validation",
+        counts=news.counts,
+        seed=config.seed,
+        is_held_out=True,
+        plain=news.plain_holdout,
+    )
 
 
 def evaluate(classifier: Classifier, texts: LabelledTexts, on_progress: Progress | None = None) -> Evaluated:
@@ -124,7 +131,7 @@ def load_assessment(
         with unchanged(model):
             evaluated = evaluate(classifiers.load(model), load_texts(config, split=split, is_own=True), on_progress)
         write_evaluated(model.folder, evaluated)
-    baseline = load_baseline(model.folder, split, evaluated.table, config)
+    baseline = load_baseline(model.folder, evaluated, config)
     return Assessment(evaluated.report, baseline, read_layers(model.folder, split))
 
 

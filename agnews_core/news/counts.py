@@ -32,8 +32,8 @@ class DataCounts(BaseModel):
     """What was read and what was left out, in rows. `source` says in words where it came from.
 
     `n_holdout` validation texts are kept from the run, beside `n_validation`.
-    Of the training texts, `n_plain_train` are plain ones, each counted as often as it is repeated; the plain validation texts
-    are beside the others.
+    Of the training texts, `n_plain_train` are plain ones, each counted as often as it is repeated; the plain validation texts,
+    and those of them that are kept from the run, are beside the others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +50,7 @@ class DataCounts(BaseModel):
     n_holdout: int = 0
     n_plain_train: int = 0
     n_plain_validation: int = 0
+    n_plain_holdout: int = 0
 
     @property
     def texts(self) -> TextCounts:
@@ -74,7 +75,8 @@ class DataCounts(BaseModel):
         ]
         test = f", {self.n_test:,} to test" if self.n_test else ""
         test += f" ({self.n_test_empty:,} empty ones left out)" if self.n_test_empty else ""
-        test += f", {self.n_holdout:,} held out" if self.n_holdout else ""
+        held_plain = f" and {self.n_plain_holdout:,} plain ones" if self.n_plain_holdout else ""
+        test += f", {self.n_holdout:,}{held_plain} held out" if self.n_holdout else ""
         middle = f"; left out: {', '.join(left_out)}" if left_out else ""
         plain = f" (plain ones among them: {self.n_plain_train:,})" if self.n_plain_train else ""
         also = f" and {self.n_plain_validation:,} plain ones" if self.n_plain_validation else ""

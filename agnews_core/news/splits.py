@@ -18,6 +18,7 @@ from agnews_core.news.sources import NewsFolder, find_news
 from agnews_core.news.tables import UNKNOWN, find_split, read_more, read_split, stamp_news
 
 VALIDATION_SHARE = 0.1
+_BY_KIND = ("label", "kind")  # how plain texts are stratified
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class News:
     The training texts are those of the news, then the plain ones, as many times as they are repeated; their third column
     `title_end` is the character at which a title ends, -1 where that is not known. `holdout` are the validation texts that the
     run does not see, where `config.holdout_share` keeps some. The plain validation texts (None of a run that has nothing to do
-    with such texts) have a third column too, their `kind`. `digest` tells these splits, row by row, from any others.
+    with such texts), and those of them that are held out alike, have a third column too, their `kind`. `digest` tells these
+    splits, row by row, from any others.
     """
 
     folder: NewsFolder
@@ -38,6 +40,7 @@ class News:
     digest: str
     holdout: Dataset | None = None
     plain_validation: Dataset | None = None
+    plain_holdout: Dataset | None = None
 
 
 def load_news(config: TrainConfig) -> News:
@@ -88,13 +91,13 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
     kept, n_duplicates, n_in_test = _drop_repeats(pd.concat(parts, ignore_index=True), test)
     plain_train, plain_validation = _split_plain(kept[kept["part"] == "plain"], cut)
     train, validation = _split(kept[kept["part"] == "news"], cut.seed)
-    n_holdout = min(round(cut.holdout_share * len(validation)), len(validation) - 1)
-    holdout = take(validation, n_holdout, cut.seed)
-    validation = take(validation.drop(holdout.index), cut.max_eval, cut.seed)
+    validation, holdout = _hold_out(validation, cut)
+    plain_validation, plain_holdout = _hold_out(plain_validation, cut, by=_BY_KIND)
+    validation = take(validation, cut.max_eval, cut.seed)
     train = take(pd.concat([train, kept[kept["part"] == "more"]]), cut.max_train, cut.seed)
     train = pd.concat([train, *[plain_train] * cut.plain_repeats], ignore_index=True)
-    held = {} if holdout.empty else {"holdout": holdout}
-    held |= {"plain_validation": plain_validation} if cut.uses_plain else {}
+    beside = {"holdout": holdout, "plain_validation": plain_validation, "plain_holdout": plain_holdout}
+    beside = {name: rows for name, rows in beside.items() if not rows.empty}
     counts = DataCounts(
         source=folder.source,
         n_read=len(rows) + len(more),
@@ -108,6 +111,7 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
         n_holdout=len(holdout),
         n_plain_train=len(plain_train) * cut.plain_repeats,
         n_plain_validation=len(plain_validation),
+        n_plain_holdout=len(plain_holdout),
     )
     return News(
         folder=folder,
@@ -115,9 +119,8 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
         validation=_to_dataset(validation),
         test=None if test is None else _to_dataset(test),
         counts=counts,
-        digest=_compute_digest(train=train, validation=validation, test=test, **held),
-        holdout=None if holdout.empty else _to_dataset(holdout),
-        plain_validation=_to_dataset(plain_validation, "kind") if cut.uses_plain else None,
+        digest=_compute_digest(train=train, validation=validation, test=test, **beside),
+        **{name: _to_dataset(rows, *(["kind"] if "plain" in name else [])) for name, rows in beside.items()},
     )
 
 
@@ -157,8 +160,17 @@ def _split(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _split_plain(rows: pd.DataFrame, cut: _Cut) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split the plain texts, stratified by class and kind."""
-    validation = take(rows, round(PLAIN_VALIDATION_SHARE * len(rows)), cut.seed, by=("label", "kind"))
+    validation = take(rows, round(PLAIN_VALIDATION_SHARE * len(rows)), cut.seed, by=_BY_KIND)
     return rows.drop(validation.index), validation
+
+
+def _hold_out(
+    validation: pd.DataFrame, cut: _Cut, *, by: Sequence[str] = ("label",)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split validation texts into those that a run sees, at least one, and those that are held out."""
+    n_held = max(min(round(cut.holdout_share * len(validation)), len(validation) - 1), 0)
+    held = take(validation, n_held, cut.seed, by=by)
+    return validation.drop(held.index), held
 
 
 def take(rows: pd.DataFrame, at_most: int | None, seed: int, *, by: Sequence[str] = ("label",)) -> pd.DataFrame:

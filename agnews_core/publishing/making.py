@@ -109,6 +109,6 @@ def _measure(run: Run, adapter_dir: Path, folder: Path) -> tuple[Assessment, Fig
             f"Written with fewer bits, the weights give {1 - same:.2%} of {len(before):,} texts another class, more than "
             f"{1 - MIN_SAME:.2%}; give `weights: fp32` in the recipe."
         )
-    baseline = load_baseline(folder, texts.split, evaluated.table, config)
+    baseline = load_baseline(folder, evaluated, config)
     measured = Assessment(evaluated.report, baseline, compute_layer_effects(model, texts))
     return measured, measure_bundled_tests(classifier)

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from agnews_core.evaluation.compute import compute_share
 from agnews_core.evaluation.layers import LayerEffect, LayerEffects
 from agnews_core.evaluation.sentences import (
     describe_accuracy,
@@ -15,6 +17,17 @@ def test_the_baseline_is_described_in_points_and_with_what_it_was_trained_on(rep
     assert "trained on 100 of the 250 training texts, reaches 50.0%" in said
     assert "this model is 25.0 points better" in said
     assert describe_baseline(report, None) == ""
+
+
+def test_what_the_baseline_reaches_on_the_same_plain_texts_is_said_beside_the_models_share(report):  # noqa: F811
+    own, others = (compute_share(np.arange(20) < n_right) for n_right in (18, 15))
+    of_plain = report.model_copy(update={"plain": own})
+    assert "Of 20 plain texts that it was not trained on, 90.0% are classified correctly" in describe_accuracy(of_plain)
+    said = describe_baseline(of_plain, BASELINE.model_copy(update={"plain": others}))
+    assert said.endswith(
+        " On the same plain texts, TF-IDF and logistic regression reaches 75.0%: this model is 15.0 points better."
+    )
+    assert "plain" not in describe_baseline(of_plain, BASELINE)
 
 
 def test_whether_chance_alone_could_make_the_difference_is_said(report):  # noqa: F811

@@ -48,6 +48,17 @@ def test_a_weight_alone_brings_validation_texts_and_trains_on_none(tiny_news):
     assert (len(news.train), len(news.plain_validation)) == (144, 10)
 
 
+def test_of_plain_validation_texts_too_a_part_is_held_out_and_none_of_it_is_trained_on(tiny_news):
+    whole, cut = load(tiny_news, plain_repeats=1), load(tiny_news, plain_repeats=1, holdout_share=0.5)
+    seen, held = {*cut.plain_validation["text"]}, {*cut.plain_holdout["text"]}
+    assert (len(seen), len(held)) == (5, 5)
+    assert seen | held == {*whole.plain_validation["text"]}
+    assert set(cut.plain_holdout["kind"]) <= set(plain.KINDS)
+    assert cut.train["text"][:] == whole.train["text"][:]
+    assert (whole.plain_holdout, load(tiny_news, holdout_share=0.5).plain_holdout) == (None, None)
+    assert "8 and 5 plain ones to validate, 40 to test, 8 and 5 plain ones held out." in cut.counts.describe()
+
+
 def test_a_plain_text_that_is_in_the_news_too_stays_out_of_it_and_out_of_validation(tiny_news, tmp_path):
     texts = plain.read_plain("train")["text"]
     rows = [
