@@ -133,11 +133,12 @@ On {report.n:,} texts that were not trained on ({report.split} split): accuracy 
 def _describe_choice(facts: ModelFacts) -> str:
     if not (facts.measured and facts.measured.report.is_held_out):
         return ""
-    n = facts.measured.report.data_counts["n_validation"]
+    counts = facts.measured.report.data_counts
+    plain = f" and {counts['n_plain_validation']:,} plain ones" if facts.config.plain_weight else ""
     scale = "how much of LoRA's update counts, " if facts.info.lora_update_scale.is_fitted else ""
     return (
         f"The checkpoint that was kept, {scale}and the number by which its outputs are divided to make them probabilities, were "
-        f"chosen on {n:,} other validation texts."
+        f"chosen on {counts['n_validation']:,} other validation texts{plain}."
     )
 
 

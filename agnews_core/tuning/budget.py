@@ -9,7 +9,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError
 from agnews_core.models.lora import plan
 from agnews_core.news.splits import load_news
-from agnews_core.news.tokens import MEAN_TOKENS
+from agnews_core.news.tokens import count_validation_tokens
 from agnews_core.training.estimate import assess
 from agnews_core.training.probe import probe_layer
 from agnews_core.training.resolve import resolve
@@ -123,5 +123,7 @@ def _estimate_comparison(config_json: str) -> float:
     resolved = resolve(config, missing=[])
     config = resolved.apply_to(config)
     layer = probe_layer(config.backbone, resolved.device, resolved.precision)
-    n_tokens = load_news(config).counts.n_holdout * min(MEAN_TOKENS, config.max_length)
+    counts = load_news(config).counts
+    n_plain = counts.n_plain_validation + counts.n_plain_holdout if config.plain_weight else 0
+    n_tokens = count_validation_tokens(config, counts.n_holdout, n_plain)
     return 2 * (MODEL_SECONDS + n_tokens * plan(config).n_layers * layer.forward_seconds)

@@ -55,7 +55,10 @@ def describe_best(status: StudyStatus) -> str:
     best = status.best
     if best is None or best.score is None:
         return "No trial has come to its end."
-    return (
-        f"The best so far is trial {best.number} (run {best.run}), {describe_params(status, best)}: {best.score:.1%} of the "
-        "validation texts to choose on are classified correctly."
+    weight = status.config.plain_weight
+    correct = (
+        f"its score on the texts to choose on is {best.score:.1%}, where plain ones count {weight:g}"
+        if weight
+        else f"{best.score:.1%} of the validation texts to choose on are classified correctly"
     )
+    return f"The best so far is trial {best.number} (run {best.run}), {describe_params(status, best)}: {correct}."

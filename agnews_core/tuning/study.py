@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import RunError
+from agnews_core.evaluation.report import CHANCE
 from agnews_core.runs import check_name, now
 from agnews_core.runs.folder import find_runs
 from agnews_core.runs.held import HeldFolder
@@ -28,6 +29,7 @@ STUDIES = "_studies"  # no run can have this name
 LONGEST_NAME = 58  # a trial's run adds its number
 
 Value = bool | int | float | str
+Accuracy = tuple[float, float, float]  # share, and the ends of its 95 % interval
 Stage = Literal["preset", "search", "final"]
 TrialState = Literal["waiting", "running", "finished", "pruned", "failed"]
 StudyState = Literal["running", "finished", "stopped", "failed", "interrupted"]
@@ -47,7 +49,7 @@ class Trial(BaseModel):
         repeats: Which trial a "final" one repeats.
         score: What it is judged by, on the texts to choose on, 0-1; None where it did not come to its end.
         curve: (percent of its steps, score) while it trained.
-        n_scored: Texts that the points of the curve are of.
+        n_scored: Texts that tell as much as those that the points of the curve are of.
         seconds: How long it took.
         reason: Why it was pruned or failed.
     """
@@ -73,37 +75,64 @@ class Trial(BaseModel):
         return self.state in ("finished", "pruned", "failed")
 
 
-class Verdict(BaseModel):
-    """The winner beside the preset on texts that no trial was chosen by.
+class Compared(BaseModel):
+    """The winner beside the preset on the same texts.
 
     Attributes:
-        winner: Its trial's number; the preset's own where nothing did better.
-        preset: The number of the preset's trial.
         n: How many texts they are compared on.
         winner_accuracy: Share of them that the winner classifies correctly; (share, low, high) with its 95 % interval.
         preset_accuracy: Likewise.
         n_only_winner: Texts that the winner alone classifies correctly.
         n_only_preset: Likewise.
-        p_value: How likely two equally good models would differ as much (McNemar's exact test).
-        sentences: All that, in words.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    winner: int
-    preset: int
     n: int
-    winner_accuracy: tuple[float, float, float]
-    preset_accuracy: tuple[float, float, float]
+    winner_accuracy: Accuracy
+    preset_accuracy: Accuracy
     n_only_winner: int
     n_only_preset: int
+
+    @property
+    def lead(self) -> float:
+        """By how much the winner's accuracy is above the preset's."""
+        return (self.n_only_winner - self.n_only_preset) / self.n
+
+
+class Verdict(Compared):
+    """The winner beside the preset on texts that no trial was chosen by.
+
+    Attributes:
+        winner: Its trial's number; the preset's own where nothing did better.
+        preset: The number of the preset's trial.
+        plain: The two on plain texts that no trial was chosen by, where these count.
+        plain_weight: How much they count.
+        p_value: How likely two equally good models would differ as much (McNemar's exact test, of both kinds of texts together).
+        sentences: All that, in words.
+    """
+
+    winner: int
+    preset: int
+    plain: Compared | None = None
+    plain_weight: float = 0.0
     p_value: float
     sentences: tuple[str, ...]
 
     @property
     def is_better(self) -> bool:
         """Return whether the winner is better than the preset by more than chance would have it."""
-        return self.p_value < 0.05 and self.n_only_winner > self.n_only_preset
+        return self.p_value < CHANCE and self._weighted_lead > 0
+
+    @property
+    def is_worse(self) -> bool:
+        """Return whether it is worse by more than chance would have it."""
+        return self.p_value < CHANCE and self._weighted_lead < 0
+
+    @property
+    def _weighted_lead(self) -> float:
+        plain = self.plain_weight * self.plain.lead if self.plain else 0.0
+        return (1 - self.plain_weight) * self.lead + plain
 
 
 class StudyStatus(BaseModel):
@@ -140,6 +169,11 @@ class StudyStatus(BaseModel):
     verdict: Verdict | None = None
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def judged_by(self) -> str:
+        """What trials are judged by, in a word: accuracy, or a score where plain texts count."""
+        return "score" if self.config.plain_weight else "accuracy"
 
     @property
     def searched(self) -> list[Trial]:

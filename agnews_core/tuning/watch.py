@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from agnews_core.config import TrainConfig
+from agnews_core.evaluation.metrics import compute_score
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import Visitor
-from agnews_core.runs import ACTIVE, Run
+from agnews_core.runs import ACTIVE, Run, RunResult
+from agnews_core.runs.resolved import Evaluations
 from agnews_core.runs.snapshot import Snapshot, take_snapshot
 from agnews_core.tuning.study import Trial
 
@@ -66,8 +68,7 @@ class TrialWatch:
             return self._end("pruned", "Its run was deleted.")
         status = self._seen.status
         if status.state == "finished":
-            weighted = self._seen.metrics.best.eval_score  # where accuracy on plain texts counts too
-            score = weighted if weighted is not None or status.result is None else status.result.eval_accuracy
+            score = _compute_score(self.run, status.result) if status.result else None
             if score is None:
                 return self._end("failed", "It was never evaluated.")
             return self.trial.model_copy(update={"state": "finished", "score": score})
@@ -81,6 +82,22 @@ class TrialWatch:
         return self.trial.model_copy(update={"state": state, "reason": reason})
 
 
+def _compute_score(run: Run, result: RunResult) -> float | None:
+    """Return what a finished run is judged by: its model's accuracy, and that on plain texts where these count."""
+    weight = run.read_config().plain_weight
+    if not weight or result.eval_accuracy is None or result.eval_plain_accuracy is None:
+        return result.eval_accuracy
+    return compute_score(result.eval_accuracy, result.eval_plain_accuracy, plain_weight=weight)
+
+
+def _count_scored(run: Run, evaluations: Evaluations) -> int:
+    """Return how many texts of one kind an evaluation's score is as sure as an accuracy of."""
+    weight = run.read_config().plain_weight
+    if not weight:
+        return evaluations.n_texts
+    return round(1 / ((1 - weight) ** 2 / evaluations.n_texts + weight**2 / evaluations.n_plain))
+
+
 def _read_progress(trial: Trial, seen: Snapshot) -> Trial:
     """Return a trial with what its run has recorded."""
     metrics = seen.metrics
@@ -91,6 +108,6 @@ def _read_progress(trial: Trial, seen: Snapshot) -> Trial:
         update={
             "state": "running" if seen.status.state == "running" else trial.state,
             "curve": curve,
-            "n_scored": evaluations.n_texts if evaluations else 0,
+            "n_scored": _count_scored(seen.run, evaluations) if evaluations else 0,
         }
     )

@@ -42,7 +42,7 @@ GIVEN_UP = _Look("given up early", MUTED, "circle-open")
 def build_trials_figure(status: StudyStatus, *, across: Across) -> go.Figure:
     """Draw each trial's accuracy over the time at which it ended, or over its learning rate; a larger marker is a larger rank."""
     points = _list_points(status, across)
-    figure = build_figure("accuracy", revision=across)
+    figure = build_figure(status.judged_by, revision=across)
     figure.update_layout(hovermode="closest")
     for look in (GIVEN_UP, TRIED, AGAIN, PRESET):
         own = [point for point in points if _choose_look(point.trial) == look]
@@ -143,7 +143,7 @@ def build_lines_figure(status: StudyStatus) -> go.Figure | None:
     scores = [trial.score or 0.0 for trial in trials]
     low, high = min(scores), max(scores)
     figure = build_figure("", revision="lines")
-    names = [*status.space, "accuracy"]
+    names = [*status.space, status.judged_by]
     for trial, score in zip(trials, scores, strict=True):
         height = (score - low) / (high - low) if high > low else 1.0
         is_best = trial is trials[-1]

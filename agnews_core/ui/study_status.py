@@ -23,7 +23,6 @@ TRIAL_WORDS = {
     "failed": "Failed",
 }
 TRIAL_STATES = {"waiting": "queued", "pruned": "stopped"}  # else a run's state of the same name, for its colour
-HEADERS = ("Run", "Status", "Accuracy", "Texts", "Time", "Settings")
 
 
 def format_study(study: Study, status: StudyStatus, overview: Overview) -> str:
@@ -110,7 +109,7 @@ def _count_trials(trials: Sequence[Trial]) -> str:
 
 
 def format_score(trial: Trial) -> str:
-    """Format a trial's accuracy on the validation texts to choose on: of its end, else the last that was measured."""
+    """Format what a trial is judged by, on the texts to choose on: of its end, else the last that was measured."""
     if trial.score is not None:
         return f"{trial.score:.1%}"
     return f"{trial.curve[-1][1]:.1%} at {trial.curve[-1][0]} %" if trial.curve else NOT_KNOWN
@@ -121,7 +120,8 @@ def format_trials(status: StudyStatus) -> str:
     best = status.best
     order = {"running": 0, "waiting": 0, "finished": 1, "pruned": 2, "failed": 3}
     trials = sorted(status.trials, key=lambda trial: (order[trial.state], -(trial.score or 0.0), trial.number))
-    return build_rows(HEADERS, (_list_cells(status, trial, is_best=trial == best) for trial in trials), label="Trials")
+    headers = ("Run", "Status", status.judged_by.capitalize(), "Texts", "Time", "Settings")
+    return build_rows(headers, (_list_cells(status, trial, is_best=trial == best) for trial in trials), label="Trials")
 
 
 def _list_cells(status: StudyStatus, trial: Trial, *, is_best: bool) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from agnews_core.tuning.proposals import is_hopeless, propose, write_space
 from agnews_core.tuning.sentences import describe_best, describe_trial
 from agnews_core.tuning.space import WORDS, apply, build_space, count_from_top, read_params
 from agnews_core.tuning.study import StudyStatus, Trial
-from agnews_core.tuning.verdict import build_verdict
+from agnews_core.tuning.verdict import Answers, build_verdict, choose_winner
 
 PRESET = read_params(build_config())
 
@@ -123,8 +123,22 @@ def test_a_setting_that_makes_no_difference_is_said_to_do_nothing():
 
 def judge(own, others, *, winner=2):
     trials = [build_trial(1, 0.9, stage="preset"), build_trial(2, 0.95)]
-    rights = {1: np.array(others, dtype=bool), 2: np.array(own, dtype=bool)}
-    return build_verdict(build_status(trials), trials[winner - 1], trials[0], rights)
+    answers = {number: Answers(_read(rights), _read(rights)) for number, rights in ((1, others), (2, own))}
+    return build_verdict(build_status(trials), trials[winner - 1], trials[0], answers)
+
+
+def _read(rights):
+    return np.array(rights, dtype=bool)
+
+
+def judge_with_plain(own, others, *, weight=0.5):
+    """Return the winner and the verdict where each model has the same right of the texts to choose on and of those held out."""
+    trials = [build_trial(1, 0.9, stage="preset"), build_trial(2, 0.95)]
+    status = build_status(trials)
+    status = status.model_copy(update={"config": build_config({"plain_weight": weight})})
+    parts = {number: tuple(map(_read, rights)) for number, rights in ((1, others), (2, own))}
+    answers = {number: Answers(news, news, plain, plain) for number, (news, plain) in parts.items()}
+    return choose_winner(status, trials[1], trials[0], answers).number, build_verdict(status, *trials[::-1], answers)
 
 
 def test_a_winner_that_is_better_by_more_than_chance_is_called_so():
@@ -148,6 +162,42 @@ def test_a_winner_that_is_worse_on_texts_that_chose_nothing_is_called_so():
     found = judge([1] * 80 + [0] * 20, [1] * 90 + [0] * 10)
     assert not found.is_better
     assert found.sentences[0] == "Trial 2 is worse than the preset seed; keep the preset."
+
+
+def test_where_plain_texts_count_the_winner_is_judged_by_both_kinds_of_texts_as_they_count():
+    winner, found = judge_with_plain(
+        ([1] * 90 + [0] * 10, [1] * 46 + [0] * 4), ([1] * 90 + [0] * 10, [1] * 36 + [0] * 14)
+    )
+    assert (winner, found.is_better, found.plain.lead, found.lead) == (2, True, 0.2, 0.0)
+    assert found.sentences == (
+        "Trial 2 is better than the preset seed.",
+        "On 100 validation texts that no trial was chosen by, it classifies 90.0% (95 % interval 82.6 to 94.5) correctly, the "
+        "preset seed 90.0% (95 % interval 82.6 to 94.5); 0 texts it alone has right, 0 the preset seed alone; on 50 plain ones "
+        "that no trial was chosen by, it classifies 92.0% (95 % interval 81.2 to 96.8) correctly, the preset seed 72.0% (95 % "
+        "interval 58.3 to 82.5); 10 texts it alone has right, 0 the preset seed alone (p = 0.002, where the plain ones count 0.5 "
+        "and the others 0.5).",
+    )
+
+
+@pytest.mark.parametrize(("weight", "winner", "is_worse"), [(0.1, 1, True), (0.9, 2, False)])
+def test_what_is_won_on_plain_texts_and_lost_on_the_others_is_weighed(weight, winner, is_worse):
+    own, others = ([1] * 80 + [0] * 20, [1] * 46 + [0] * 4), ([1] * 90 + [0] * 10, [1] * 36 + [0] * 14)
+    chosen, found = judge_with_plain(own, others, weight=weight)
+    assert (chosen, found.is_worse, found.is_better) == (winner, is_worse, not is_worse)
+    assert (found.sentences[0] == "Trial 2 is worse than the preset seed; keep the preset.") == is_worse
+
+
+def test_few_plain_texts_that_chance_may_have_made_right_choose_nothing():
+    right = [1] * 90 + [0] * 10
+    winner, found = judge_with_plain((right, [1, 1, 1, 0, 0]), (right, [0, 0, 0, 1, 1]))
+    assert winner == 1
+    assert found.sentences[0].startswith("Trial 2 is no better than the preset seed, as far as these texts can tell")
+
+
+def test_where_plain_texts_count_a_trial_is_told_with_its_score():
+    status = build_status([build_trial(1, 0.9, stage="preset"), build_trial(2, 0.95)])
+    status = status.model_copy(update={"config": build_config({"plain_weight": 0.5})})
+    assert describe_best(status).endswith("its score on the texts to choose on is 95.0%, where plain ones count 0.5.")
 
 
 def test_where_nothing_did_better_the_preset_is_the_winner():

@@ -9,6 +9,7 @@ import pytest
 
 from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, RunError
+from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST, Visitor
 from agnews_core.news.splits import load_news
@@ -20,6 +21,7 @@ from agnews_core.tuning.space import apply, build_space
 from agnews_core.tuning.start import Wanted, begin_study, resume_study
 from agnews_core.tuning.study import Study, StudyStatus, create_study
 from tests.processes import Moment, start_training
+from tests.rows import read_rows
 
 MINUTES = 60
 
@@ -122,6 +124,28 @@ def test_the_winners_settings_are_a_file_that_a_training_takes_with_all_validati
     status, found = study.read(), build_config(read_settings(study.winner_path))
     winner = apply(status.config, status.find(status.verdict.winner).params)
     assert found == winner.model_copy(update={"holdout_share": 0.0})
+
+
+def test_a_study_that_plain_texts_count_in_chooses_by_the_score_and_reports_on_plain_texts_that_chose_nothing(
+    settings, tmp_path
+):
+    study = begin(tmp_path, {**settings, "plain_weight": 0.5}, max_trials=1)
+    status = run_study(study, start_queue(tmp_path, Training()), by=HOST)
+    for trial in status.trials:
+        run = find_run(tmp_path, trial.run)
+        result, evaluations = run.read_status().result, [row for row in read_rows(run) if "eval_score" in row]
+        assert trial.score == pytest.approx(0.5 * result.eval_accuracy + 0.5 * result.eval_plain_accuracy)
+        assert [score for _, score in trial.curve] == [row["eval_score"] for row in evaluations]
+        assert trial.n_scored == round(4 / (1 / 8 + 1 / 282))
+    news = load_news(run.read_resolved_config())
+    seen, held = {*news.plain_validation["text"]}, {*news.plain_holdout["text"]}
+    assert not held & {*seen, *news.train["text"]}
+    verdict = status.verdict
+    assert (verdict.n, verdict.plain.n, verdict.plain_weight) == (8, len(held), 0.5)
+    assert f"on {len(held)} plain ones that no trial was chosen by" in verdict.sentences[1]
+    classifier = Classifier.load(find_run(tmp_path, "s-01").adapter_dir)
+    right = classifier.compute_logits(list(news.plain_holdout["text"])).argmax(-1) == news.plain_holdout["label"]
+    assert verdict.plain.preset_accuracy[0] == pytest.approx(right.mean())
 
 
 def test_what_mattered_cannot_be_told_from_three_trials(study):
