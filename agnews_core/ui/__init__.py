@@ -1,6 +1,5 @@
 """The page: five tabs, each in its module, put together here. No computation, path or thread lives in this package."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,10 +12,11 @@ from agnews_core.tuning.studies import Studies
 from agnews_core.ui import classify_tab, configure_tab, evaluate_tab, predict_tab, train_tab
 from agnews_core.ui.errors import Page
 from agnews_core.ui.models import build_kept_choice
-from agnews_core.ui.theme import build_css, build_theme
+from agnews_core.ui.theme import ASSETS, build_theme
 from agnews_core.uploads import Limits
 
-ASSETS = Path(__file__).parent.parent.parent / "assets"
+# Gradio lets the style sheets that it is given reach only what lies inside the page; these two are put into its head.
+AROUND = ("tokens.css", "frame.css")
 TITLE = "AG News classifier"
 OPEN = (
     "Everybody can open this page and sees all runs. A run is stopped, resumed, deleted and downloaded only in the browser "
@@ -51,9 +51,8 @@ def launch_options() -> dict[str, Any]:
     """Return what `launch` is told: the look, limits on uploads, and nothing that asks the network."""
     return {
         "theme": build_theme(),
-        "css": build_css(),
-        "head": f"<style>{(ASSETS / 'frame.css').read_text(encoding='utf-8')}</style>",
-        "css_paths": [ASSETS / "page.css", ASSETS / "results.css"],
+        "head": "".join(f"<style>{(ASSETS / name).read_text(encoding='utf-8')}</style>" for name in AROUND),
+        "css_paths": [ASSETS / "page.css", ASSETS / "components.css"],
         "share": is_shared(),
         "footer_links": ["api", "settings"],
         "max_file_size": Limits().file_bytes,

@@ -1,5 +1,6 @@
 """The tab Classify: a text in, the four classes' probabilities out, and on request the words that decided."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,28 +11,28 @@ import gradio as gr
 from gradio.context import Context
 
 from agnews_core.errors import AgNewsError, DataError
-from agnews_core.inference.attribution import METHOD, Attribution, explain
+from agnews_core.inference.attribution import METHOD, explain
 from agnews_core.inference.catalogue import CLASSIFIERS, find_model
-from agnews_core.labels import LABELS
+from agnews_core.ui.components import build_card, build_empty, build_line
 from agnews_core.ui.errors import warn
 from agnews_core.ui.events import ACTION, PRIVATE
-from agnews_core.ui.markup import build_line, build_prediction, build_words
+from agnews_core.ui.markup import build_marked_text, build_prediction, build_words
 from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice, find_selects
-from agnews_core.ui.theme import CLASS_COLOURS
+from agnews_core.ui.theme import css_name
 
 if TYPE_CHECKING:
     from agnews_core.inference.classifier import Classifier
     from agnews_core.inference.predictions import Prediction
 
 MAX_LETTERS = 20_000
-EMPTY = '<p class="placeholder">The four classes and their probabilities appear here.</p>'
-EXAMPLES = [
-    "The two leaders signed a ceasefire late on Friday after three days of talks in the border town.",
-    "A goal in the last minute sent the home side to the final for the first time in thirty years.",
-    "Shares in the airline fell nine percent after it warned that fuel costs would wipe out its profit.",
-    "Astronomers say a new telescope has found water in the air of a small planet near our own.",
-    "The chip maker will spend two billion on a plant that is to build processors for cars.",
-]
+EMPTY = build_card(build_empty("The four classes and their probabilities appear here."))
+EXAMPLES = {
+    "The two leaders signed a ceasefire late on Friday after three days of talks in the border town.": "World",
+    "A goal in the last minute sent the home side to the final for the first time in thirty years.": "Sports",
+    "Shares in the airline fell nine percent after it warned that fuel costs would wipe out its profit.": "Business",
+    "Astronomers say a new telescope has found water in the air of a small planet near our own.": "Sci/Tech",
+    "The chip maker will spend two billion on a plant that is to build processors for cars.": "Business",
+}
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,11 @@ def build_tab(runs_dir: Path, kept: gr.BrowserState) -> None:
             model = build_model_choice(runs_dir, kept)
             status = gr.HTML(build_line("Loading the model…", busy=True), elem_id="model-status")
         with gr.Column():
-            examples = gr.Dataset(
-                components=["textbox"], samples=[[example] for example in EXAMPLES], label="Example news", type="index"
-            )
+            gr.Markdown("### Examples")
+            examples = [
+                gr.Button(example, elem_classes=["example", f"class-{css_name(name)}"])
+                for example, name in EXAMPLES.items()
+            ]
     words = _build_words(runs_dir, text, model, answer)
     _wire_answer(runs_dir, [text, model], [answer, *words], button, examples)
     gr.on(
@@ -91,13 +94,14 @@ def _load_model(runs_dir: Path, key: str | None) -> Iterator[str]:
 
 
 def _wire_answer(
-    runs_dir: Path, inputs: list[Any], outputs: list[Any], button: gr.Button, examples: gr.Dataset
+    runs_dir: Path, inputs: list[Any], outputs: list[Any], button: gr.Button, examples: list[gr.Button]
 ) -> None:
     show = partial(_respond, runs_dir, with_words=False)
     quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
-    chosen = examples.click(lambda index: EXAMPLES[index], examples, inputs[0], queue=False, **PRIVATE)
-    chosen.then(show, inputs, outputs, **quiet)
+    for example in examples:
+        chosen = example.click(None, None, inputs[0], js=f"() => {json.dumps(example.value)}", **PRIVATE)
+        chosen.then(show, inputs, outputs, **quiet)
 
 
 def _respond(runs_dir: Path, text: str, key: str | None, *, with_words: bool) -> tuple[Any, Any, Any]:
@@ -111,7 +115,7 @@ def _respond(runs_dir: Path, text: str, key: str | None, *, with_words: bool) ->
     if not with_words:
         return shown, *_hide_words()
     found = explain(answered.classifier, answered.prediction)
-    return shown, _format_words(found), gr.HTML(build_words(found), visible=True)
+    return shown, *(gr.HTML(built, visible=True) for built in (build_marked_text(found), build_words(found)))
 
 
 def _classify(runs_dir: Path, text: str, key: str | None) -> _Answer:
@@ -134,9 +138,7 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: g
     gr.Markdown("### Which words decided")
     with gr.Row():
         ask = gr.Button("Show the words that decided", size="md", scale=0, min_width=260, elem_id="words-button")
-    words = gr.HighlightedText(label="The text, word by word", show_legend=True, visible=False, elem_id="words",
-                               show_inline_category=False, interactive=False)  # fmt: skip
-    ranked = gr.HTML(visible=False)
+    words, ranked = gr.HTML(visible=False, elem_id="words"), gr.HTML(visible=False)
     gr.Markdown(METHOD, elem_classes="small-print")
 
     show = partial(_respond, runs_dir, with_words=True)
@@ -147,16 +149,7 @@ def _build_words(runs_dir: Path, text: gr.Textbox, model: gr.Dropdown, answer: g
 
 def _hide_words() -> tuple[Any, Any]:
     """Put away the words of an earlier text."""
-    return gr.HighlightedText(value=None, visible=False), gr.HTML(visible=False)
-
-
-def _format_words(found: Attribution) -> gr.HighlightedText:
-    colour = CLASS_COLOURS[LABELS[found.label]]
-    return gr.HighlightedText(
-        value=[(piece.text, found.find_role(piece)) for piece in found.pieces],
-        color_map={"decides": colour.plot, "helps": colour.dark, "speaks against it": "#94a3b8"},
-        visible=True,
-    )
+    return gr.HTML(visible=False), gr.HTML(visible=False)
 
 
 def _build_endpoint(runs_dir: Path) -> None:

@@ -13,9 +13,9 @@ from agnews_core.models.backbones import count_layers
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.settings_files import read_settings, write_settings
 from agnews_core.training.assessment import Assessment
+from agnews_core.ui.components import build_card, build_line
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
-from agnews_core.ui.markup import build_line
 from agnews_core.ui.plan_panel import format_plan, format_problem, format_sentence
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import fit_ranks
@@ -44,7 +44,7 @@ def build_tab() -> SettingControls:
             preset, save, load = _lay_out_preset()
             settings = lay_out_controls()
         with gr.Column(scale=2, elem_classes="plan-column"):
-            panel = gr.HTML(build_line(PLANNING, busy=True), elem_id="plan", container=True, padding=True)
+            panel = gr.HTML(build_card(build_line(PLANNING, busy=True)), elem_id="plan")
             ranks = build_live_plot(label="Ranks as built", empty="The ranks appear here.", elem_id="rank-plot")
     saved = gr.DownloadButton("Save", visible="hidden", elem_id="saved-settings")
     _wire_preset(settings, preset)
@@ -108,7 +108,7 @@ def _wire_plan(settings: SettingControls, panel: gr.HTML, ranks: gr.HTML) -> Non
             assessment = _assess(config)
         except AgNewsError as error:
             problem = format_problem(str(error))
-            return {panel: problem, ranks: "", settings.sentence: problem}
+            return {panel: build_card(problem), ranks: "", settings.sentence: problem}
         figure = build_rank_figure(assessment.plan.layer_ranks, n_layers=assessment.plan.n_layers)
         shown = format_plan(assessment, limit=config.max_trainable_parameters)
         return {panel: shown, ranks: figure.to_json(), settings.sentence: format_sentence(config)}

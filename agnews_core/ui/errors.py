@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from agnews_core.errors import AgNewsError, DataError, quote
+from agnews_core.ui.components import show_toast
 
 logger = logging.getLogger(__name__)
 _logged: set[tuple[str, int | None]] = set()
@@ -67,4 +68,4 @@ def _check_letters(inputs: list[Any]) -> None:
 
 def warn(problem: AgNewsError) -> None:
     """Show the same toast as `shown_as_toast`, from a handler that goes on: it has something to change on the page."""
-    gr.Warning(html.escape(str(problem), quote=False), title=TITLE)
+    show_toast(str(problem), title=TITLE, show=gr.Warning)

@@ -25,9 +25,11 @@ from agnews_core.evaluation.report import SPLITS, Split
 from agnews_core.inference.catalogue import CLASSIFIERS, TrainedModel, find_model
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import write_download
+from agnews_core.ui.components import build_line, build_table
 from agnews_core.ui.events import ACTION, PRIVATE
 from agnews_core.ui.layers_part import LayersPart, build_layers_part, show_layers, wire_layers_part
-from agnews_core.ui.markup import build_confusion, build_line, build_summary, build_table
+from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.markup import build_confusion, build_summary
 from agnews_core.ui.models import build_model_choice
 from agnews_core.ui.report_plots import build_reliability_figure
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+RELIABILITY = "Reliability: the probability, and how often it was right"
+MIN_WIDTH = 320  # of half the page, in pixels; narrower, the halves stand one below the other
 MAX_ROWS = 100  # of a confusion cell; more are in the file
 CELL_JS = """
 element.addEventListener('click', (event) => {
@@ -65,7 +69,7 @@ class _View:
     predicted: gr.Dropdown
     cell_note: gr.HTML
     cell: gr.HTML
-    reliability: gr.Plot
+    reliability: gr.HTML
     layers: LayersPart
     mistakes: gr.HTML
     html: gr.Button
@@ -98,24 +102,26 @@ def build_tab(runs_dir: Path) -> None:
 def _build_results() -> dict[str, Any]:
     parts: dict[str, Any] = {"summary": gr.HTML(elem_id="summary")}
     with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(min_width=MIN_WIDTH):
             gr.Markdown("### Confusion matrix")
             parts["confusion"] = gr.HTML(elem_id="confusion", js_on_load=CELL_JS)
-        with gr.Column(scale=1, min_width=320):
-            gr.Markdown("### Reliability")
-            parts["reliability"] = gr.Plot(show_label=False, elem_id="reliability")
-    gr.Markdown("### Texts of a cell")
-    with gr.Row():
-        parts["true"] = gr.Dropdown(list(LABELS), label="True class", value=None)
-        parts["predicted"] = gr.Dropdown(list(LABELS), label="Predicted class", value=None)
-    parts["cell_note"] = gr.HTML(build_line(CHOOSE_CELL), elem_id="cell-note")
-    parts["cell"] = gr.HTML(visible=False, elem_id="cell-texts")
-    gr.Markdown("### Scores of each class")
-    parts["classes"] = gr.HTML(elem_id="classes")
+        with gr.Column(min_width=MIN_WIDTH):
+            gr.Markdown("### Texts of a cell")
+            with gr.Row():
+                parts["true"] = gr.Dropdown(list(LABELS), label="True class", value=None, min_width=140)
+                parts["predicted"] = gr.Dropdown(list(LABELS), label="Predicted class", value=None, min_width=140)
+            parts["cell_note"] = gr.HTML(build_line(CHOOSE_CELL), elem_id="cell-note")
+            parts["cell"] = gr.HTML(visible=False, elem_id="cell-texts")
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=MIN_WIDTH):
+            gr.Markdown("### Scores of each class")
+            parts["classes"] = gr.HTML(elem_id="classes")
+            parts["reliability"] = build_live_plot(label=RELIABILITY, empty="", elem_id="reliability")
+        with gr.Column(min_width=MIN_WIDTH):
+            gr.Markdown("### Most confident mistakes")
+            parts["mistakes"] = gr.HTML(elem_id="mistakes")
     parts["layers"] = build_layers_part()
-    gr.Markdown("### Most confident mistakes")
-    parts["mistakes"] = gr.HTML(elem_id="mistakes")
-    with gr.Row():
+    with gr.Row(elem_classes="actions"):
         parts["html"] = gr.Button("Download the report (HTML)", elem_id="report-html")
         parts["json"] = gr.Button("Download the report (JSON)", elem_id="report-json")
     return parts
@@ -206,7 +212,9 @@ def _show(view: _View, model: TrainedModel, found: Assessment) -> Updates:
         view.predicted: None,
         view.cell_note: build_line(NO_TEXTS if model.is_bundled else CHOOSE_CELL),
         view.cell: gr.HTML(visible=False),
-        view.reliability: gr.Plot(build_reliability_figure(report.reliability), visible=bool(report.reliability)),
+        view.reliability: gr.HTML(
+            build_reliability_figure(report.reliability).to_json(), visible=bool(report.reliability)
+        ),
         view.mistakes: _format_mistakes(found),
         **show_layers(view.layers, model, found.layers),
     }

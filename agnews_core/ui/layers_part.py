@@ -11,8 +11,9 @@ from agnews_core.evaluation.page import LAYER_COLUMNS, list_layers
 from agnews_core.evaluation.report import Split
 from agnews_core.evaluation.sentences import describe_layers
 from agnews_core.inference.catalogue import TrainedModel, find_model
+from agnews_core.ui.components import build_line, build_table
 from agnews_core.ui.events import PRIVATE
-from agnews_core.ui.markup import build_line, build_table
+from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.report_plots import build_layers_figure
 
 NOT_MEASURED = (
@@ -27,7 +28,7 @@ class LayersPart:
 
     button: gr.Button
     words: gr.HTML
-    plot: gr.Plot
+    plot: gr.HTML
     table: gr.HTML
 
     @property
@@ -43,7 +44,7 @@ def build_layers_part() -> LayersPart:
         words = gr.HTML(build_line(NOT_MEASURED), elem_id="layers-words")
         button = gr.Button("Measure the layers", scale=0, min_width=180, elem_id="layers-button")
     with gr.Row(equal_height=False):
-        plot = gr.Plot(show_label=False, visible=False, elem_id="layers-plot")
+        plot = build_live_plot(label="Points lost without each layer", empty="", visible=False, elem_id="layers-plot")
         table = gr.HTML(visible=False, elem_id="layers-table")
     return LayersPart(button, words, plot, table)
 
@@ -56,13 +57,13 @@ def show_layers(part: LayersPart, model: TrainedModel, effects: LayerEffects | N
         return {
             part.button: can_measure,
             part.words: words,
-            part.plot: gr.Plot(visible=False),
+            part.plot: gr.HTML(visible=False),
             part.table: gr.HTML(visible=False),
         }
     return {
         part.button: can_measure,
         part.words: build_line(describe_layers(effects)),
-        part.plot: gr.Plot(build_layers_figure(effects), visible=True),
+        part.plot: gr.HTML(build_layers_figure(effects).to_json(), visible=True),
         part.table: gr.HTML(build_table(LAYER_COLUMNS, list_layers(effects), label="Layers"), visible=True),
     }
 

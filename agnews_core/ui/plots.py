@@ -1,24 +1,26 @@
-"""Curves and ranks -> plotly figures. Pure functions; colours of text and grid are the page's (assets/page.css)."""
+"""Curves and ranks -> plotly figures. Pure functions; colours are tokens, which the browser reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from agnews_core.runs.metrics import Curve, Metrics
-from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
+from agnews_core.ui.live_plot import build_figure
 
 MAX_POINTS = 600  # of a curve; more cannot be seen
 DIGITS = 5  # after the point, likewise
 MAX_LEVEL_BARS = 8  # with more, what is written over a bar is wider than it
 SHORTEST_MEMORY, LONGEST_MEMORY = 4, 50  # steps that the smoothed loss looks back on
-# One run is in the accent; runs laid over each other are told apart by colour and by name. 3 : 1 on both pages.
-RUN_COLOURS = (ACCENT_IN_PLOTS, "#c2791b", "#1c9a8a", "#c9518f", "#5f8f2f", "#8a6fd1")
+# One run is in the accent; runs laid over each other are told apart by colour and by name.
+RUN_COLOURS = ("var(--accent)", *(f"var(--run-{number})" for number in range(2, 7)))
+MUTED = "var(--ink-2)"
+HEIGHT = 320
 
 
 def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
     """Draw training loss, raw and smoothed, and validation loss over steps; `runs` is metrics by run name."""
-    figure = build_figure("loss", revision="|".join(runs))
+    figure = _build_curves("loss", runs)
     for colour, (name, metrics) in zip(RUN_COLOURS, runs.items(), strict=False):
         of_run = f" · {name}" if len(runs) > 1 else ""
         steps, losses = metrics.loss.points
@@ -34,7 +36,7 @@ def build_loss_figure(runs: Mapping[str, Metrics]) -> go.Figure:
 
 def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figure:
     """Draw validation accuracy and F1 over steps; `runs` is metrics by run name, `texts` what they were evaluated on."""
-    figure = build_figure(f"on {texts}", revision="|".join(runs))
+    figure = _build_curves(f"on {texts}", runs)
     shown = [value for metrics in runs.values() for value in metrics.eval_accuracy.points[1]]
     digits = ".0%" if max(shown, default=1) - min(shown, default=0) > 0.05 else ".1%"
     figure.update_yaxes(tickformat=digits, autorangeoptions={"clipmin": 0, "clipmax": 1.01})
@@ -45,9 +47,16 @@ def build_quality_figure(runs: Mapping[str, Metrics], *, texts: str) -> go.Figur
     return figure
 
 
+def _build_curves(y_title: str, runs: Iterable[str]) -> go.Figure:
+    figure = build_figure("step", y_title, height=HEIGHT, revision="|".join(runs))
+    figure.update_layout(hovermode="x unified")
+    figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
 def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Figure:
     """Draw the ranks as built, a bar for each layer; a frozen layer has none."""
-    figure = build_figure("rank", revision="ranks")
+    figure = build_figure("layer", "rank", height=240)
     ranks = [layer_ranks.get(layer, 0) for layer in range(n_layers)]
     figure.add_bar(
         x=[str(layer) for layer in range(n_layers)],
@@ -57,11 +66,11 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
         textangle=0 if n_layers <= MAX_LEVEL_BARS else -90,
         constraintext="none",
         cliponaxis=False,
-        marker={"color": ACCENT_IN_PLOTS},
+        marker={"color": "var(--accent)"},
         hovertemplate="layer %{x}: %{text}<extra></extra>",
     )
-    figure.update_layout(height=240, hovermode="closest", showlegend=False)
-    figure.update_xaxes(title_text="layer", type="category")
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(range=[0, max(ranks, default=1) * 1.2 or 1])
     return figure
 
@@ -107,33 +116,4 @@ def _add_points(figure: go.Figure, curve: Curve, *, name: str, colour: str, dash
         mode="lines+markers",
         line={"color": colour, "width": 2, "dash": dash},
         marker={"size": 7},
-    )
-
-
-def build_figure(y_title: str, *, revision: str) -> go.Figure:
-    """Return an empty figure; a visitor's zoom lasts as long as `revision` stays the same."""
-    return go.Figure(
-        layout={
-            "template": "none",
-            "uirevision": revision,
-            "height": 320,
-            "margin": {"l": 56, "r": 16, "t": 12, "b": 44},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": "IBM Plex Sans, system-ui, sans-serif", "size": 13},
-            "hovermode": "x unified",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "xaxis": {
-                "title": {"text": "step", "font": {"size": 13}},
-                "rangemode": "tozero",
-                "zeroline": False,
-                "gridcolor": "#d9dee7",
-            },
-            "yaxis": {
-                "title": {"text": y_title, "font": {"size": 13}},
-                "automargin": True,
-                "zeroline": False,
-                "gridcolor": "#d9dee7",
-            },
-        }
     )

@@ -8,8 +8,9 @@ import gradio as gr
 from agnews_core.labels import LABELS
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.publishing.kept import fetch_kept, keep_table
+from agnews_core.ui.components import build_line, build_table
 from agnews_core.ui.events import PRIVATE
-from agnews_core.ui.markup import build_line, build_table
+from agnews_core.ui.live_plot import build_live_plot
 from agnews_core.ui.predict_upload import MAX_LETTERS, Updates
 from agnews_core.ui.report_plots import build_counts_figure
 
@@ -29,7 +30,7 @@ class ResultsView:
     """The components that show predictions, and what is kept of them while the page is open."""
 
     results: gr.Column
-    counts: gr.Plot
+    counts: gr.HTML
     label: gr.Dropdown
     query: gr.Textbox
     found: gr.HTML
@@ -54,8 +55,7 @@ def build_results() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
-            gr.Markdown("### Texts of each class")
-            parts["counts"] = gr.Plot(show_label=False, elem_id="counts")
+            parts["counts"] = build_live_plot(label="Texts of each class", empty="", elem_id="counts")
         with gr.Column(scale=1, min_width=260):
             gr.Markdown("### Download")
             parts["label_names"] = gr.Checkbox(label="Add the classes' names")
@@ -80,7 +80,7 @@ def show_table(view: ResultsView, table: "pd.DataFrame") -> Updates:
     return {
         view.table: keep_table(table),
         view.results: gr.Column(visible=True),
-        view.counts: build_counts_figure(count_classes(table)),
+        view.counts: build_counts_figure(count_classes(table)).to_json(),
         view.label: ALL_CLASSES,
         view.query: "",
         **_show_rows(view, table, ALL_CLASSES, ""),

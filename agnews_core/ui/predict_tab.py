@@ -13,8 +13,8 @@ from agnews_core.errors import DataError
 from agnews_core.inference.catalogue import CLASSIFIERS, find_model
 from agnews_core.labels import LABELS
 from agnews_core.publishing.kept import fetch_kept
+from agnews_core.ui.components import build_line, build_progress
 from agnews_core.ui.events import PRIVATE, QUIET
-from agnews_core.ui.markup import build_line, build_progress
 from agnews_core.ui.models import MODEL_PARAMETER, build_model_choice
 from agnews_core.ui.predict_results import ResultsView, build_results, show_table, wire_results, write_file
 from agnews_core.ui.predict_upload import (

@@ -9,9 +9,9 @@ import gradio as gr
 from agnews_core.errors import AgNewsError
 from agnews_core.inference.predictions import EXAMPLE_FILE
 from agnews_core.publishing.kept import keep_texts
+from agnews_core.ui.components import build_line, build_notice, build_table
 from agnews_core.ui.errors import warn
 from agnews_core.ui.events import PRIVATE, QUIET
-from agnews_core.ui.markup import build_line, build_problem, build_table
 
 if TYPE_CHECKING:
     from agnews_core.uploads import Upload
@@ -92,7 +92,7 @@ def wire_reading(view: UploadView, predicted: Any, *, to_hide: list[Any]) -> Non
             return {**_show_upload(view, Path(file).name, read_file(file, column, split, empty_missing)), **hidden}
         except AgNewsError as error:
             warn(error)  # and forget an earlier file, which Predict would take for this one
-            problem = {view.status: build_problem(str(error)), view.reading: gr.Accordion(open=True)}
+            problem = {view.status: build_notice(str(error), kind="bad"), view.reading: gr.Accordion(open=True)}
             return {**_forget(view), **hidden, **problem}
 
     changed = [view.file.upload, view.file.clear, view.column.submit, view.split.submit, view.empty_missing.input]

@@ -1,23 +1,23 @@
-"""An evaluation and a file's predictions -> plotly figures. Pure functions; texts' and grid's colours are the page's own."""
+"""An evaluation and a file's predictions -> plotly figures. Pure functions; colours are tokens, which the browser reads."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 
 from agnews_core.evaluation.layers import LayerEffects
 from agnews_core.evaluation.report import ReliabilityBin
-from agnews_core.ui.theme import ACCENT_IN_PLOTS, CLASS_COLOURS, MUTED
+from agnews_core.ui.live_plot import build_figure
+from agnews_core.ui.theme import css_name
 
 FEW = 6  # texts; an axis in halves of texts makes no sense
 
 
 def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
     """Draw how often the model was right over how sure it was; on the diagonal it can be taken at its word."""
-    figure = _build_figure("how often it was right", height=330)
+    figure = build_figure("probability of the class it gave", "how often it was right", height=330)
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="probability = share that is right", hoverinfo="skip",
-        line={"color": MUTED, "width": 1.5, "dash": "dot"},
+        line={"color": "var(--ink-2)", "width": 1.5, "dash": "dot"},
     )  # fmt: skip
     figure.add_bar(
         x=[(it.low + it.high) / 2 for it in bins],
@@ -25,18 +25,11 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         width=[(it.high - it.low) * 0.9 for it in bins],
         customdata=[(it.n, it.confidence) for it in bins],
         name="texts of this probability",
-        marker={"color": ACCENT_IN_PLOTS, "opacity": [_opacity(it.n, bins) for it in bins]},
+        marker={"color": "var(--accent)", "opacity": [_opacity(it.n, bins) for it in bins]},
         hovertemplate="right: %{y:.1%}<br>mean probability: %{customdata[1]:.1%}<br>%{customdata[0]:,} texts<extra></extra>",
     )
-    figure.update_xaxes(
-        title={"text": "probability of the class it gave", "font": {"size": 13}},
-        range=[0.2, 1.02],
-        dtick=0.2,
-        tickformat=".0%",
-        fixedrange=True,
-    )
+    figure.update_xaxes(range=[0.2, 1.02], dtick=0.2, tickformat=".0%", fixedrange=True, showgrid=False)
     figure.update_yaxes(range=[0, 1.02], dtick=0.25, tickformat=".0%", fixedrange=True)
-    figure.update_layout(showlegend=True)
     return figure
 
 
@@ -47,59 +40,36 @@ def _opacity(n: int, bins: Sequence[ReliabilityBin]) -> float:
 
 def build_layers_figure(effects: LayerEffects) -> go.Figure:
     """Draw the points that are lost without each layer's LoRA, with their standard errors; what may be chance is faded."""
-    figure = _build_figure("points lost without it", height=260)
+    figure = build_figure("layer", "points lost without it", height=260)
     layers = effects.layers
     figure.add_bar(
         x=[f"{it.layer}" for it in layers],
         y=[it.lost * 100 for it in layers],
-        error_y={"type": "data", "array": [it.error * 100 for it in layers], "color": MUTED, "thickness": 1.5},
+        error_y={"type": "data", "array": [it.error * 100 for it in layers], "color": "var(--ink-2)", "thickness": 1.5},
         customdata=[(it.r, it.parameters) for it in layers],
-        marker={"color": ACCENT_IN_PLOTS, "opacity": [1.0 if it.is_told else 0.4 for it in layers]},
+        marker={"color": "var(--accent)", "opacity": [1.0 if it.is_told else 0.4 for it in layers]},
         hovertemplate="layer %{x}: %{y:.1f} points<br>rank %{customdata[0]}<br>%{customdata[1]:,} parameters<extra></extra>",
     )
-    figure.update_xaxes(title={"text": "layer", "font": {"size": 13}}, type="category", fixedrange=True)
+    figure.update_xaxes(type="category", fixedrange=True, showgrid=False)
     figure.update_yaxes(fixedrange=True, rangemode="tozero")
     return figure
 
 
 def build_counts_figure(counts: Mapping[str, int]) -> go.Figure:
     """Draw how many texts were given each class."""
-    figure = _build_figure("texts", height=260)
+    figure = build_figure("", "texts", height=260)
     figure.add_bar(
         x=list(counts),
         y=list(counts.values()),
         text=[f"{count:,}" for count in counts.values()],
         textposition="outside",
         cliponaxis=False,
-        marker={"color": [CLASS_COLOURS[name].plot for name in counts]},
+        marker={"color": [f"var(--{css_name(name)}-fill)" for name in counts]},
         hovertemplate="%{x}: %{y:,} texts<extra></extra>",
     )
-    figure.update_xaxes(fixedrange=True)
+    figure.update_layout(bargap=0.35)
+    figure.update_xaxes(fixedrange=True, showgrid=False)
     figure.update_yaxes(
         fixedrange=True, rangemode="tozero", tickformat=",d", dtick=1 if max(counts.values()) < FEW else None
-    )
-    return figure
-
-
-def _build_figure(y_title: str, *, height: int) -> go.Figure:
-    quiet: dict[str, Any] = {
-        "showline": False,
-        "gridcolor": "rgba(123, 132, 148, 0.25)",
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": "rgba(0,0,0,0)",
-    }
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        margin={"l": 56, "r": 16, "t": 28, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "size": 13},
-        showlegend=False,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        bargap=0.35,
-        xaxis=quiet,
-        yaxis={**quiet, "title": {"text": y_title, "font": {"size": 13}}},
     )
     return figure

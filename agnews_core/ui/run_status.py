@@ -1,13 +1,21 @@
-"""A run's state in words and a little HTML. Pure functions; everything that comes from a run's directory is escaped."""
+"""A run's state in words, put together of components. Pure functions."""
 
-import html
+from markupsafe import Markup
 
 from agnews_core.runs import ACTIVE, RunStatus
 from agnews_core.runs.resolved import count_of, format_bytes
 from agnews_core.runs.snapshot import Snapshot
-from agnews_core.ui.markup import build_bar
+from agnews_core.ui.components import (
+    build_bar,
+    build_card,
+    build_empty,
+    build_facts,
+    build_hints,
+    build_notice,
+    build_pill,
+)
 
-NOTHING = '<p class="empty">There are no runs yet. Press "Start training" and watch the first one here.</p>'
+NOTHING = build_card(build_empty('There are no runs yet. Press "Start training" and watch the first one here.'))
 NOT_KNOWN = "–"
 STATE_WORDS = {
     "queued": "Queued",
@@ -19,7 +27,7 @@ STATE_WORDS = {
 }
 
 
-def format_status(snapshot: Snapshot, *, ahead: int) -> str:
+def format_status(snapshot: Snapshot, *, ahead: int) -> Markup:
     """Format how a run is doing: state and phase, why it ended as it did, how far it is, what it uses.
 
     Args:
@@ -27,29 +35,27 @@ def format_status(snapshot: Snapshot, *, ahead: int) -> str:
         ahead: How many runs are ahead of it, if it is queued.
     """
     status = snapshot.status
-    name = html.escape(snapshot.run.name)
-    state = f'<span class="state state-{status.state}">{STATE_WORDS[status.state]}</span>'
-    head = (
-        f'<div class="status-head">{state}<span class="status-run">{name}</span>{_format_phase(snapshot, ahead)}</div>'
-    )
-    facts = "".join(
-        f"<div><dt>{label}</dt><dd>{html.escape(value)}</dd></div>" for label, value in _list_facts(snapshot)
-    )
+    head = format_head(status.state, STATE_WORDS[status.state], snapshot.run.name, _describe_state(snapshot, ahead))
     bar = _format_bar(snapshot) if status.state in ACTIVE or status.step else ""
-    notes = "".join(f'<p class="hint">{html.escape(note)}</p>' for note in status.notes)
-    return f'{head}{_format_reason(status)}{bar}<dl class="facts">{facts}</dl>{notes}'
+    return build_card(head, _format_reason(status), bar, build_facts(_list_facts(snapshot)), build_hints(status.notes))
 
 
-def _format_phase(snapshot: Snapshot, ahead: int) -> str:
+def format_head(state: str, word: str, name: str, phase: str) -> Markup:
+    """Format the first line on a run or a study: its state, its name, and what it is doing."""
+    doing = Markup('<span class="status-phase">{}</span>').format(phase) if phase else ""
+    return Markup('<div class="status-head">{}<span class="status-run">{}</span>{}</div>').format(
+        build_pill(word, kind=state), name, doing
+    )
+
+
+def _describe_state(snapshot: Snapshot, ahead: int) -> str:
     status = snapshot.status
     if status.state in ACTIVE and snapshot.stop:
         what = "its model is kept" if snapshot.stop == "keep" else "its model is discarded"
-        return f'<span class="status-phase">stopping after this step; {what}</span>'
+        return f"stopping after this step; {what}"
     if status.state == "running":
-        return f'<span class="status-phase">{_describe_phase(status)}</span>'
-    if status.state == "queued":
-        return f'<span class="status-phase">{format_place(ahead)}</span>'
-    return ""
+        return _describe_phase(status)
+    return format_place(ahead) if status.state == "queued" else ""
 
 
 def _describe_phase(status: RunStatus) -> str:
@@ -74,10 +80,9 @@ def format_place(ahead: int) -> str:
 def _format_reason(status: RunStatus) -> str:
     if not status.reason:
         return ""
-    kind = "bad" if status.state == "failed" else "note"
     hint = ' Press "Resume" to go on from the last checkpoint.' if status.state == "interrupted" else ""
     already = "" if "Resume" in status.reason else hint
-    return f'<p class="callout callout-{kind}">{html.escape(status.reason)}{already}</p>'
+    return build_notice(f"{status.reason}{already}", kind="bad" if status.state == "failed" else "warn")
 
 
 def _format_bar(snapshot: Snapshot) -> str:

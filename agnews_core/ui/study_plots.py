@@ -1,4 +1,4 @@
-"""A study's trials -> plotly figures. Pure functions; colours of text and grid are the page's (assets/page.css)."""
+"""A study's trials -> plotly figures. Pure functions; colours are tokens, which the browser reads."""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from agnews_core.tuning.sentences import WORDS, describe_params, format_value
 from agnews_core.tuning.study import StudyStatus, Trial
-from agnews_core.ui.plots import build_figure
-from agnews_core.ui.theme import ACCENT_IN_PLOTS, MUTED
+from agnews_core.ui.live_plot import build_figure
+from agnews_core.ui.plots import HEIGHT, MUTED
 
 Across = Literal["time", "learning rate"]
 ACROSS: tuple[Across, ...] = ("time", "learning rate")
@@ -19,6 +19,8 @@ SMALLEST, LARGEST = 8, 20  # of a marker, by the trial's rank
 RATES = [digit * 10.0**power for power in range(-6, 0) for digit in (1, 2, 5)]
 SPREAD = 0.05  # of accuracies; over less than that, tenths of a percent are told
 ANY_SIZE = 11  # where rank was not searched
+
+ACCENT = "var(--accent)"
 
 
 class _Point(NamedTuple):
@@ -34,28 +36,27 @@ class _Look(NamedTuple):
 
 
 PRESET = _Look("the preset", MUTED, "square")
-TRIED = _Look("tried", ACCENT_IN_PLOTS, "circle")
-AGAIN = _Look("again, on all texts", ACCENT_IN_PLOTS, "diamond")
+TRIED = _Look("tried", ACCENT, "circle")
+AGAIN = _Look("again, on all texts", ACCENT, "diamond")
 GIVEN_UP = _Look("given up early", MUTED, "circle-open")
 
 
 def build_trials_figure(status: StudyStatus, *, across: Across) -> go.Figure:
     """Draw each trial's accuracy over the time at which it ended, or over its learning rate; a larger marker is a larger rank."""
     points = _list_points(status, across)
-    figure = build_figure(status.judged_by, revision=across)
-    figure.update_layout(hovermode="closest")
+    is_rate = across == "learning rate"
+    title = "learning rate" if is_rate else "minutes of training"
+    figure = build_figure(title, status.judged_by, height=HEIGHT, revision=across)
     for look in (GIVEN_UP, TRIED, AGAIN, PRESET):
         own = [point for point in points if _choose_look(point.trial) == look]
         if own:
             _add_points(figure, status, own, look)
     if across == "time":
         _add_best(figure, points)
-    is_rate = across == "learning rate"
-    figure.update_xaxes(
-        title_text="learning rate" if is_rate else "minutes of training", type="log" if is_rate else "linear"
-    )
     if is_rate:
-        figure.update_xaxes(rangemode="normal", tickvals=RATES, ticktext=[f"{rate:g}" for rate in RATES])
+        figure.update_xaxes(type="log", tickvals=RATES, ticktext=[f"{rate:g}" for rate in RATES])
+    else:
+        figure.update_xaxes(rangemode="tozero")
     low, high = _find_range(points)
     figure.update_yaxes(tickformat=".0%" if high - low > SPREAD else ".1%", range=[low, high])
     return figure
@@ -117,7 +118,7 @@ def _add_best(figure: go.Figure, points: Sequence[_Point]) -> None:
     if len({point.trial.max_train_samples for point in own}) > 1:
         own = [point for point in own if point.trial.stage == "search"]
     best = list(itertools.accumulate((point.score for point in own), max))
-    line = {"color": ACCENT_IN_PLOTS, "width": 2, "shape": "hv"}
+    line = {"color": ACCENT, "width": 2, "shape": "hv"}
     if len(own) > 1:
         figure.add_scatter(
             x=[point.x for point in own], y=best, name="best so far", mode="lines", line=line, hoverinfo="skip"
@@ -142,7 +143,7 @@ def build_lines_figure(status: StudyStatus) -> go.Figure | None:
     trials.sort(key=lambda trial: trial.score or 0.0)  # the best one is drawn over the others
     scores = [trial.score or 0.0 for trial in trials]
     low, high = min(scores), max(scores)
-    figure = build_figure("", revision="lines")
+    figure = build_figure("", "", height=340)
     names = [*status.space, status.judged_by]
     for trial, score in zip(trials, scores, strict=True):
         height = (score - low) / (high - low) if high > low else 1.0
@@ -152,7 +153,7 @@ def build_lines_figure(status: StudyStatus) -> go.Figure | None:
             y=[*(_place(name, trial.params[name], status) for name in status.space), height],
             name="best" if is_best else trial.run,
             mode="lines+markers",
-            line={"color": ACCENT_IN_PLOTS if is_best else MUTED, "width": 3 if is_best else 1 + height},
+            line={"color": ACCENT if is_best else MUTED, "width": 3 if is_best else 1 + height},
             marker={"size": 7 if is_best else 4},
             opacity=1 if is_best else 0.2 + 0.5 * height,
             text=[f"{trial.run}<br>{score:.1%}"] * len(names),
@@ -163,12 +164,10 @@ def build_lines_figure(status: StudyStatus) -> go.Figure | None:
         for text, y in ((bottom, -0.09), (top, 1.09)):
             figure.add_annotation(x=number, y=y, text=text, showarrow=False)
     words = [WORDS.get(name, name) for name in names]
-    figure.update_layout(showlegend=False, hovermode="closest", height=340, margin_b=96)
-    figure.update_xaxes(
-        title_text="", tickvals=list(range(len(names))), ticktext=words, rangemode="normal", tickangle=-30
-    )
-    figure.update_xaxes(range=[-0.4, len(names) - 0.6], gridcolor="#8a93a3", fixedrange=True)
-    figure.update_yaxes(title_text="", visible=False, range=[-0.18, 1.18], fixedrange=True)
+    figure.update_layout(showlegend=False, margin_b=96)
+    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=words, tickangle=-30)
+    figure.update_xaxes(range=[-0.4, len(names) - 0.6], gridcolor="var(--line-strong)", fixedrange=True)
+    figure.update_yaxes(visible=False, range=[-0.18, 1.18], fixedrange=True)
     return figure
 
 

@@ -1,19 +1,33 @@
-"""A study in words and a little HTML: how it is doing, its verdict, its trials. Pure functions; all that is read is escaped."""
+"""A study in words, put together of components: how it is doing, its verdict, its trials. Pure functions."""
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from agnews_core.runs.overview import Overview
 from agnews_core.tuning.sentences import describe_params
 from agnews_core.tuning.study import Study, StudyStatus, Trial, TrialState
-from agnews_core.ui.markup import build_bar
-from agnews_core.ui.run_status import NOT_KNOWN, STATE_WORDS, format_place, format_seconds
-from agnews_core.ui.runs_table import build_rows, build_run_button
+from agnews_core.ui.components import (
+    Kind,
+    build_bar,
+    build_card,
+    build_empty,
+    build_facts,
+    build_hints,
+    build_notice,
+    build_pill,
+    build_table,
+    join,
+)
+from agnews_core.ui.run_status import NOT_KNOWN, STATE_WORDS, format_head, format_place, format_seconds
+from agnews_core.ui.runs_table import build_run_button
 
-NOTHING = (
-    '<p class="empty">No study yet. It trains one short run after the other with other settings, keeps those that do well, and '
-    "compares the best with what you have set under Configure.</p>"
+NOTHING = build_card(
+    build_empty(
+        "No study yet. It trains one short run after the other with other settings, keeps those that do well, and compares the "
+        "best with what you have set under Configure."
+    )
 )
 TRIAL_WORDS = {
     "waiting": "Waiting",
@@ -25,19 +39,14 @@ TRIAL_WORDS = {
 TRIAL_STATES = {"waiting": "queued", "pruned": "stopped"}  # else a run's state of the same name, for its colour
 
 
-def format_study(study: Study, status: StudyStatus, overview: Overview) -> str:
+def format_study(study: Study, status: StudyStatus, overview: Overview) -> Markup:
     """Format how a study is doing: state and phase, why it ended as it did, its time, its best trial so far, its verdict."""
-    state = f'<span class="state state-{status.state}">{STATE_WORDS[status.state]}</span>'
     phase = _describe_phase(study, status, overview) if status.state == "running" else ""
-    head = (
-        f'<div class="status-head">{state}<span class="status-run">{escape(study.name)}</span>'
-        f'<span class="status-phase">{escape(phase)}</span></div>'
-    )
+    head = format_head(status.state, STATE_WORDS[status.state], study.name, phase)
     share = min(status.spent_seconds / (60 * status.minutes), 1.0)
     bar = build_bar(share, label="Time spent") if status.state != "finished" else ""
-    facts = "".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in _list_facts(status))
-    notes = "".join(f'<p class="hint">{escape(note)}</p>' for note in status.notes)
-    return f'{head}{_format_reason(status)}{_format_verdict(status)}{bar}<dl class="facts">{facts}</dl>{notes}'
+    facts, notes = build_facts(_list_facts(status)), build_hints(status.notes)
+    return build_card(head, _format_reason(status), _format_verdict(status), bar, facts, notes)
 
 
 def _describe_phase(study: Study, status: StudyStatus, overview: Overview) -> str:
@@ -67,22 +76,21 @@ def find_winner(status: StudyStatus) -> Trial | None:
 def _format_reason(status: StudyStatus) -> str:
     if not status.reason:
         return ""
-    kind = "bad" if status.state == "failed" else "note"
     hint = ' Press "Resume" to go on with it.' if status.state in ("interrupted", "stopped") else ""
-    return f'<p class="callout callout-{kind}">{escape(status.reason)}{hint}</p>'
+    return build_notice(f"{status.reason}{hint}", kind="bad" if status.state == "failed" else "warn")
 
 
-def _format_verdict(status: StudyStatus) -> str:
+def _format_verdict(status: StudyStatus) -> Markup:
     """Format what came of it: the verdict, whose first sentence counts, and what mattered."""
-    parts = ""
+    parts = []
     if status.verdict:
         first, *rest = status.verdict.sentences or ("",)
-        kind = "callout-plain" if status.verdict.is_better else "callout-note"
-        parts = f'<p class="callout {kind}" id="verdict"><b>{escape(first)}</b> {escape(" ".join(rest))}</p>'
+        kind: Kind = "plain" if status.verdict.is_better else "warn"
+        parts.append(build_notice(" ".join(rest), title=first, kind=kind, elem_id="verdict"))
     if status.findings:
-        found = "".join(f"<li>{escape(sentence)}</li>" for sentence in status.findings)
-        parts += f'<div id="findings"><b>What mattered</b><ul>{found}</ul></div>'
-    return parts
+        found = join(Markup("<li>{}</li>").format(sentence) for sentence in status.findings)
+        parts.append(Markup('<div id="findings"><b>What mattered</b><ul>{}</ul></div>').format(found))
+    return join(parts)
 
 
 def _list_facts(status: StudyStatus) -> list[tuple[str, str]]:
@@ -121,20 +129,20 @@ def format_trials(status: StudyStatus) -> str:
     order = {"running": 0, "waiting": 0, "finished": 1, "pruned": 2, "failed": 3}
     trials = sorted(status.trials, key=lambda trial: (order[trial.state], -(trial.score or 0.0), trial.number))
     headers = ("Run", "Status", status.judged_by.capitalize(), "Texts", "Time", "Settings")
-    return build_rows(headers, (_list_cells(status, trial, is_best=trial == best) for trial in trials), label="Trials")
+    return build_table(headers, (_list_cells(status, trial, is_best=trial == best) for trial in trials), label="Trials")
 
 
 def _list_cells(status: StudyStatus, trial: Trial, *, is_best: bool) -> tuple[str, ...]:
     state = TRIAL_STATES.get(trial.state, trial.state)
     score = format_score(trial)
     texts = f"{trial.max_train_samples:,}" if trial.max_train_samples else "all"
-    reason = f". {escape(trial.reason)}" if trial.reason else ""
+    reason = f". {trial.reason}" if trial.reason else ""
     again = f"trial {trial.repeats} again: " if trial.repeats else ""
     return (
         build_run_button(trial.run, is_shown=False),
-        f'<span class="state state-{state}">{TRIAL_WORDS[trial.state]}</span>',
-        f"<b>{score}</b>" if is_best else score,
+        build_pill(TRIAL_WORDS[trial.state], kind=state),
+        Markup("<b>{}</b>").format(score) if is_best else score,
         texts,
         format_seconds(trial.seconds) if trial.has_ended else NOT_KNOWN,
-        f"{again}{escape(describe_params(status, trial))}{reason}",
+        f"{again}{describe_params(status, trial)}{reason}",
     )

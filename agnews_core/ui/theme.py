@@ -1,38 +1,49 @@
-"""How the page looks: its theme, its one accent colour, and the colour of each class. It knows no component.
+"""How the page looks, as gradio is told: each of its variables is a token of assets/tokens.css, which alone has values."""
 
-The colours of the classes are Okabe and Ito's, which people with colour-blind eyes tell apart, darkened for text on
-white and lightened for text on the dark page until both have a contrast of at least 4.5 : 1 (WCAG AA).
-"""
-
-from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
 
 import gradio as gr
+from gradio.themes.utils.sizes import Size
 
-ACCENT = "#4f46e5"  # on white 6.3 : 1
-ACCENT_ON_DARK = "#a5b4fc"
-ACCENT_IN_PLOTS = "#6d66ec"  # they lie on both pages; 3 : 1 and more on either
-MUTED = "#7b8494"  # lines in plots; 3 : 1 and more on both pages
-
-
-@dataclass(frozen=True)
-class ClassColour:
-    """One class's colour: as text on the light page, as text on the dark one, and in plots, which lie on both."""
-
-    light: str
-    dark: str
-    plot: str
-
-
-CLASS_COLOURS: dict[str, ClassColour] = {
-    "World": ClassColour(light="#0067a3", dark="#6cc0f0", plot="#2f8fd0"),
-    "Sports": ClassColour(light="#00704f", dark="#4fd1a5", plot="#0f9d76"),
-    "Business": ClassColour(light="#a34700", dark="#f5a35c", plot="#db7420"),
-    "Sci/Tech": ClassColour(light="#973a76", dark="#eda2cf", plot="#c1609f"),
+ASSETS = Path(__file__).parents[2] / "assets"
+_COLOURS = {
+    "ground": "body_background_fill background_fill_secondary",
+    "surface": "background_fill_primary block_background_fill input_background_fill button_secondary_background_fill "
+    "button_cancel_background_fill checkbox_background_color table_even_background_fill error_background_fill",
+    "sunken": "button_secondary_background_fill_hover button_cancel_background_fill_hover code_background_fill "
+    "table_odd_background_fill",
+    "line": "border_color_primary block_border_color table_border_color",
+    "line-strong": "input_border_color button_secondary_border_color button_secondary_border_color_hover "
+    "button_cancel_border_color button_cancel_border_color_hover checkbox_border_color checkbox_border_color_hover",
+    "ink": "body_text_color block_title_text_color button_secondary_text_color button_secondary_text_color_hover",
+    "ink-2": "body_text_color_subdued block_info_text_color block_label_text_color input_placeholder_color",
+    "accent": "color_accent border_color_accent input_border_color_focus slider_color loader_color "
+    "checkbox_background_color_selected checkbox_border_color_selected checkbox_border_color_focus",
+    "accent-fill": "button_primary_background_fill button_primary_border_color button_primary_border_color_hover",
+    "accent-hover": "button_primary_background_fill_hover",
+    "accent-ink": "button_primary_text_color button_primary_text_color_hover",
+    "accent-soft": "color_accent_soft table_row_focus",
+    "accent-text": "link_text_color link_text_color_active link_text_color_hover link_text_color_visited",
+    "bad": "button_cancel_text_color button_cancel_text_color_hover error_text_color error_icon_color error_border_color",
+}
+_SIZES = {
+    "type-m": "button_large_text_size button_small_text_size",
+    "type-s": "block_label_text_size block_info_text_size",
+    "strong": "block_title_text_weight button_small_text_weight",
+    "s4": "layout_gap block_padding",
+    "s3": "input_padding",
+}
+_BARE = "block_label_background_fill block_label_background_fill_dark"
+# Weight 600 is drawn by 700: gradio's file of IBM Plex Sans SemiBold lacks most letters.
+_FONTS = {
+    "font": (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
+    "font_mono": (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
 }
 
 
 def css_name(label_name: str) -> str:
-    """Return the ending of a class's CSS names, as in `var(--class-scitech)` and `.class-scitech`.
+    """Return the name of a class's token, and the ending of its CSS class, as in `var(--scitech)` and `.class-scitech`.
 
     >>> css_name("Sci/Tech")
     'scitech'
@@ -40,88 +51,38 @@ def css_name(label_name: str) -> str:
     return "".join(letter for letter in label_name.lower() if letter.isalnum())
 
 
-def build_css() -> str:
-    """Declare `--class-*`, `--class-*-plot` and the colours of states for both pages, and a `.class-*` that colours text."""
-    light = "".join(
-        f"--class-{css_name(name)}: {colour.light}; --class-{css_name(name)}-plot: {colour.plot};"
-        for name, colour in CLASS_COLOURS.items()
-    )
-    dark = "".join(f"--class-{css_name(name)}: {colour.dark};" for name, colour in CLASS_COLOURS.items())
-    rules = "".join(f".class-{css_name(name)} {{ color: var(--class-{css_name(name)}); }}" for name in CLASS_COLOURS)
-    light += f"--accent: {ACCENT}; --good: #067647; --bad: #b42318; --warning: #93490a;"
-    dark += f"--accent: {ACCENT_ON_DARK}; --good: #6ce9a6; --bad: #fda29b; --warning: #fec84b;"
-    return f":root {{ {light} }} .dark {{ {dark} }} {rules}"
-
-
 def build_theme() -> gr.themes.Base:
-    """Build the theme: fonts that gradio brings along, grey neutrals, one accent, thin borders, no gradients."""
-    return gr.themes.Base(
+    """Build the theme: thin borders, no gradients, and the tokens for all that has a size or a colour."""
+    theme = gr.themes.Base(
         primary_hue=gr.themes.colors.indigo,
-        secondary_hue=gr.themes.colors.indigo,
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_sm,
-        text_size=gr.themes.sizes.text_md,
-        # Weight 600 is drawn by 700: gradio's file of IBM Plex Sans SemiBold lacks most letters.
-        font=(gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
-        font_mono=(gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
-    ).set(
-        body_background_fill="#f7f8fa",
-        body_background_fill_dark="#0e1218",
-        background_fill_secondary_dark="#151b24",
-        block_background_fill="white",
-        block_background_fill_dark="#151b24",
-        block_border_width="1px",
-        block_border_color="*neutral_200",
-        block_border_color_dark="#2a3342",
-        block_shadow="none",
-        block_label_background_fill="transparent",
-        block_label_background_fill_dark="transparent",
-        block_label_border_width="0px",
-        block_label_text_color="*neutral_600",
-        block_label_text_color_dark="*neutral_300",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_200",
-        block_title_text_weight="600",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_400",
-        body_text_color="*neutral_900",
-        body_text_color_dark="*neutral_100",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        input_background_fill="white",
-        input_background_fill_dark="#0e1218",
-        input_border_width="1px",
-        input_border_color="*neutral_400",
-        input_border_color_dark="*neutral_500",
-        input_border_color_focus=ACCENT,
-        input_border_color_focus_dark=ACCENT_ON_DARK,
-        input_placeholder_color="*neutral_500",
-        input_placeholder_color_dark="*neutral_400",
-        link_text_color=ACCENT,
-        link_text_color_dark=ACCENT_ON_DARK,
-        slider_color=ACCENT,
-        slider_color_dark=ACCENT_ON_DARK,
-        button_primary_background_fill=ACCENT,
-        button_primary_background_fill_dark=ACCENT,
-        button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_500",
-        button_primary_text_color="white",
-        button_primary_text_color_dark="white",
-        button_secondary_background_fill="white",
-        button_secondary_background_fill_dark="#1d2531",
-        button_secondary_background_fill_hover="*neutral_100",
-        button_secondary_background_fill_hover_dark="#2a3342",
-        button_secondary_border_color="*neutral_300",
-        button_secondary_border_color_dark="*neutral_600",
-        button_border_width="1px",
-        button_cancel_background_fill="white",
-        button_cancel_background_fill_dark="#1d2531",
-        button_cancel_background_fill_hover="#fef2f2",
-        button_cancel_background_fill_hover_dark="#3b1a1f",
-        button_cancel_text_color="#b42318",
-        button_cancel_text_color_dark="#fda29b",
-        button_cancel_text_color_hover="#b42318",
-        button_cancel_text_color_hover_dark="#fda29b",
-        button_cancel_border_color="#d92d20",
-        button_cancel_border_color_dark="#b42318",
+        neutral_hue=gr.themes.colors.zinc,
+        text_size=_map_sizes("type-s", "type-s", "type-s", "type-m", "type-l", "type-l", "type-l"),
+        spacing_size=_map_sizes("s1", "s1", "s1", "s2", "s2", "s3", "s4"),
+        radius_size=_map_sizes(*["radius"] * 7),
+        **_FONTS,
     )
+    known = signature(theme.set).parameters
+    # Gradio's own variables of the dark page are set too: only what is declared there takes the tokens' dark values.
+    looks = {
+        name + end: f"var(--{token})"
+        for token, names in {**_COLOURS, **_SIZES}.items()
+        for name in names.split()
+        for end in ("", "_dark")
+        if name + end in known
+    }
+    bare = dict.fromkeys(_BARE.split(), "transparent")
+    return theme.set(
+        **looks,
+        **bare,
+        block_label_border_width="0px",
+        input_border_width="1px",
+        button_border_width="1px",
+        button_small_padding="*button_medium_padding",
+        block_label_radius="0px",
+        block_label_right_radius="0px",
+    )
+
+
+def _map_sizes(*tokens: str) -> Size:
+    """Return gradio's seven sizes, the smallest first."""
+    return Size(*(f"var(--{token})" for token in tokens))

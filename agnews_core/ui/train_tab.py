@@ -18,6 +18,7 @@ from agnews_core.runs import find_run
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
 from agnews_core.tuning.studies import Studies
 from agnews_core.ui import tune_tab
+from agnews_core.ui.components import show_toast
 from agnews_core.ui.events import ACTION, PRIVATE, QUIET
 from agnews_core.ui.models import find_selects
 from agnews_core.ui.run_offer import USE_DEFAULT, USE_RUN
@@ -100,7 +101,7 @@ def _wire_start(queue: JobQueue, watch: RunsWatch, settings: SettingControls, vi
         run = queue.start(config, by=find_current_visitor())
         overview = watch.look()
         ahead = overview.count_ahead(run.name)
-        gr.Info(f"Run {run.name}: {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
+        show_toast(f"Run {run.name}: {format_place(ahead)}." if ahead else f"Run {run.name} starts.", title="Training")
         return refresh(overview, view, TrainPage(), show=run.name)
 
     view.start.click(start, settings.inputs, view.outputs, **ACTION)

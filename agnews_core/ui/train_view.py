@@ -82,7 +82,13 @@ def lay_out(kept: gr.BrowserState) -> TrainView:
         "fast": gr.Timer(WATCH_SECONDS, active=False),
         "slow": gr.Timer(IDLE_SECONDS),
     }
-    return TrainView(**_lay_out_actions(), **_lay_out_status(), **_lay_out_runs(), **timers)
+    parts = _lay_out_actions()
+    with gr.Row(equal_height=False, elem_classes="train"):
+        with gr.Column():
+            parts |= _lay_out_status()
+        with gr.Column():
+            parts |= _lay_out_runs()
+    return TrainView(**parts, **timers)
 
 
 def _lay_out_actions() -> dict[str, Any]:
@@ -92,7 +98,7 @@ def _lay_out_actions() -> dict[str, Any]:
         parts["tune"] = gr.Button("Tune", size="md", elem_id="tune")
         parts["stop"] = gr.Button("Stop", variant="stop", interactive=False, size="md", elem_id="stop")
         parts["resume"] = gr.Button("Resume", interactive=False, size="md", elem_id="resume")
-    with gr.Column(visible=False, elem_classes="question", elem_id="stop-question") as parts["stop_question"]:
+    with gr.Column(visible=False, elem_classes="card", elem_id="stop-question") as parts["stop_question"]:
         parts["stop_text"] = gr.Markdown()
         with gr.Row(elem_classes="actions"):
             parts["keep"] = gr.Button(KEEP, variant="primary", size="sm", elem_id="stop-keep")
@@ -102,8 +108,9 @@ def _lay_out_actions() -> dict[str, Any]:
 
 
 def _lay_out_status() -> dict[str, Any]:
-    parts: dict[str, Any] = {"status": gr.HTML(elem_id="run-status", container=True, padding=True)}
+    parts: dict[str, Any] = {"status": gr.HTML(elem_id="run-status")}
     parts |= lay_out_offer()
+    parts |= _lay_out_run_actions()
     with gr.Row(elem_classes="plots"):
         parts["loss"] = build_live_plot(label="Loss", empty=NO_POINTS, elem_id="loss-plot")
         parts["quality"] = build_live_plot(
@@ -116,14 +123,22 @@ def _lay_out_status() -> dict[str, Any]:
     return parts
 
 
+def _lay_out_run_actions() -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_classes="actions"):
+        parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
+        parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")
+    parts["saved"] = gr.DownloadButton("Save the zip", visible="hidden", elem_id="saved-zip")
+    with gr.Column(visible=False, elem_classes="card", elem_id="delete-question") as parts["delete_question"]:
+        parts["delete_text"] = gr.Markdown()
+        with gr.Row(elem_classes="actions"):
+            parts["really_delete"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="really-delete")
+            parts["do_not_delete"] = gr.Button("Keep it", size="sm")
+    return parts
+
+
 def _lay_out_runs() -> dict[str, Any]:
     parts: dict[str, Any] = {}
-    with gr.Row():
-        parts["run"] = gr.Dropdown([], label="Run", info="The one that is shown above.", min_width=300, elem_id="run")
-        parts["compared"] = gr.Dropdown(
-            [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", min_width=300, elem_id="compared",
-            info="Lays the curves of other runs over this one's.",
-        )  # fmt: skip
     gr.Markdown("### Runs")
     parts["table"] = build_runs_table("runs")
     parts["all_runs"] = gr.Checkbox(
@@ -133,13 +148,9 @@ def _lay_out_runs() -> dict[str, Any]:
         container=False,
         elem_id="all-runs",
     )
-    with gr.Row(elem_classes="actions"):
-        parts["download"] = gr.Button("Download adapter (zip)", interactive=False, size="md", elem_id="download")
-        parts["delete"] = gr.Button("Delete run", variant="stop", interactive=False, size="md", elem_id="delete")
-    parts["saved"] = gr.DownloadButton("Save the zip", visible="hidden", elem_id="saved-zip")
-    with gr.Column(visible=False, elem_classes="question", elem_id="delete-question") as parts["delete_question"]:
-        parts["delete_text"] = gr.Markdown()
-        with gr.Row(elem_classes="actions"):
-            parts["really_delete"] = gr.Button("Delete it", variant="stop", size="sm", elem_id="really-delete")
-            parts["do_not_delete"] = gr.Button("Keep it", size="sm")
+    parts["run"] = gr.Dropdown([], label="Run", info="The one that is shown.", elem_id="run")
+    parts["compared"] = gr.Dropdown(
+        [], multiselect=True, max_choices=MAX_COMPARED, label="Compare with", elem_id="compared",
+        info="Lays the curves of other runs over this one's.",
+    )  # fmt: skip
     return parts

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agnews_core.errors import RunError
 from agnews_core.runs.overview import Overview
 from agnews_core.tuning.study import RESUMABLE, Study, StudyStatus
-from agnews_core.ui.markup import build_problem
+from agnews_core.ui.components import build_notice
 from agnews_core.ui.stamped import Part, Updates, make_stamp, send
 from agnews_core.ui.study_plots import Across, build_lines_figure, build_trials_figure
 from agnews_core.ui.study_status import NOTHING, find_winner, format_study, format_trials
@@ -55,7 +55,7 @@ def refresh(
     try:
         status = shown.read()
     except RunError as error:
-        damage = {view.status: build_problem(str(error)), view.results: _hide()}
+        damage = {view.status: build_notice(str(error), kind="bad"), view.results: _hide()}
         parts = {"damage": Part(shown.name, lambda: damage)}
     else:
         parts = _list_parts(view, page, shown, status, overview)

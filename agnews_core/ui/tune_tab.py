@@ -8,8 +8,8 @@ from agnews_core.errors import AgNewsError, ConfigError, RunError
 from agnews_core.runs.overview import SHARED_SECONDS, RunsWatch
 from agnews_core.tuning.studies import Studies, list_trial_runs
 from agnews_core.tuning.study import find_study, list_studies
+from agnews_core.ui.components import build_line, build_notice, show_toast
 from agnews_core.ui.events import ACTION, QUIET
-from agnews_core.ui.markup import build_line, build_problem
 from agnews_core.ui.models import find_selects
 from agnews_core.ui.setting_controls import SettingControls, Values, list_values, read_config, set_controls
 from agnews_core.ui.stamped import Updates
@@ -58,12 +58,12 @@ def _wire_start(studies: Studies, watch: RunsWatch, settings: SettingControls, v
             minutes = read_minutes(values[view.minutes])
             return build_line(studies.describe(config, minutes=minutes, by=find_current_visitor()))
         except AgNewsError as error:
-            return build_problem(str(error))
+            return build_notice(str(error), kind="bad")
 
     def start(values: Values) -> Updates:
         config, minutes = read_config(settings, values), read_minutes(values[view.minutes])
         study = studies.start(config, minutes=minutes, by=find_current_visitor())
-        gr.Info(f"Study {study.name} begins.", title="Tuning")
+        show_toast(f"Study {study.name} begins.", title="Tuning")
         return show_study(watch, view, TunePage(), show=study.name)
 
     asked = {*settings.inputs, view.minutes}
@@ -122,7 +122,7 @@ def _wire_use(watch: RunsWatch, settings: SettingControls, view: TuneView, tabs:
         if trial is None:
             raise RunError(f"The study {name} has found no settings that are better than those it began with.")
         config = apply(status.config, trial.params).model_copy(update={"holdout_share": 0.0})
-        gr.Info(f"Configure has the settings of trial {trial.number}.", title="Tuning")
+        show_toast(f"Configure has the settings of trial {trial.number}.", title="Tuning")
         return {**set_controls(settings, list_values(config)), tabs: gr.Tabs(selected="configure")}
 
     view.use.click(use, view.study, [*settings.controls.values(), tabs], **ACTION)

@@ -61,7 +61,7 @@ class TuneView:
 def lay_out() -> TuneView:
     """Lay the components out inside the current gr.Tab."""
     parts = _lay_out_start()
-    parts["status"] = gr.HTML(elem_id="study-status", container=True, padding=True)
+    parts["status"] = gr.HTML(elem_id="study-status")
     with gr.Column(visible=False) as parts["results"]:
         parts |= _lay_out_actions()
         parts |= _lay_out_trials()
@@ -98,7 +98,7 @@ def _lay_out_actions() -> dict[str, Any]:
         parts["delete"] = gr.Button(
             "Delete study", variant="stop", interactive=False, size="md", elem_id="delete-study"
         )
-    with gr.Column(visible=False, elem_classes="question", elem_id="delete-study-question") as parts["delete_question"]:
+    with gr.Column(visible=False, elem_classes="card", elem_id="delete-study-question") as parts["delete_question"]:
         parts["delete_text"] = gr.Markdown()
         with gr.Row(elem_classes="actions"):
             parts["really_delete"] = gr.Button(

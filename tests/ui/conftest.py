@@ -201,7 +201,7 @@ def wait_for(page, condition, *, seconds: float = 60, what: str = "") -> None:
 
 
 def wait_for_state(page, state: str, *, seconds: float = 120) -> None:
-    chip = page.locator("#run-status .state")
+    chip = page.locator("#run-status .pill")
     wait_for(page, lambda: chip.count() and chip.inner_text() == state, seconds=seconds, what=state)
 
 

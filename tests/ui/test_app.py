@@ -15,7 +15,6 @@ from agnews_core.errors import ConfigError
 from agnews_core.jobs.child import PACKAGE_PARENT
 from agnews_core.jobs.queue import JobQueue
 from agnews_core.jobs.visitors import HOST
-from agnews_core.labels import LABELS
 from agnews_core.runs.snapshot import take_snapshot
 from agnews_core.ui import build_demo, launch_options
 from agnews_core.ui.configure_tab import redraw_ranks
@@ -23,7 +22,6 @@ from agnews_core.ui.errors import UNEXPECTED, shown_as_toast
 from agnews_core.ui.plan_panel import format_problem, format_sentence
 from agnews_core.ui.plots import build_loss_figure, build_quality_figure, build_rank_figure
 from agnews_core.ui.setting_controls import lay_out_controls, list_values, read_config
-from agnews_core.ui.theme import CLASS_COLOURS
 from tests.ui.conftest import find_free_port
 
 TITLES = ["Classify", "Configure", "Train", "Evaluate", "Predict"]
@@ -175,26 +173,6 @@ def test_the_figures_show_every_point_and_keep_zoom_by_run(run):
 def test_frozen_layers_are_said_in_the_chart_of_ranks():
     (bars,) = build_rank_figure({2: 8}, n_layers=4).data
     assert list(bars.text) == ["frozen", "frozen", "8", "frozen"]
-
-
-def compute_contrast(colour: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio of two #rrggbb colours."""
-
-    def luminance(value):
-        parts = [int(value[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    light, dark = sorted((luminance(colour), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("name", LABELS)
-def test_each_class_has_a_colour_that_can_be_read_on_both_pages(name):
-    colour = CLASS_COLOURS[name]
-    assert min(compute_contrast(colour.light, page) for page in ("#ffffff", "#f7f8fa")) >= 4.5
-    assert min(compute_contrast(colour.dark, page) for page in ("#0e1218", "#151b24")) >= 4.5
-    assert min(compute_contrast(colour.plot, page) for page in ("#ffffff", "#151b24")) >= 3
 
 
 def test_twenty_programs_at_once_are_all_answered(client):

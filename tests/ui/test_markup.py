@@ -6,7 +6,8 @@ from agnews_core.evaluation.compute import compute_report
 from agnews_core.inference.attribution import Attribution, Piece
 from agnews_core.inference.predictions import Prediction
 from agnews_core.labels import LABELS
-from agnews_core.ui.markup import build_confusion, build_line, build_prediction, build_table, build_words
+from agnews_core.ui.components import build_line, build_table
+from agnews_core.ui.markup import build_confusion, build_prediction, build_words
 from agnews_core.ui.report_plots import build_counts_figure, build_reliability_figure
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -14,7 +15,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def test_an_answer_names_the_class_its_shares_and_the_model():
     built = build_prediction(Prediction("x", 1, (0.05, 0.9, 0.03, 0.02)), "Run <a>")
-    assert '<p class="answer-class class-sports">Sports</p>' in built
+    assert '<p class="hero class-sports"><strong>Sports</strong> <small>90.0%</small></p>' in built
     assert "90.0%" in built
     assert "Run &lt;a&gt;" in built
     assert "Not sure" not in built
@@ -23,7 +24,7 @@ def test_an_answer_names_the_class_its_shares_and_the_model():
 @pytest.mark.parametrize(("shares", "unsure"), [((0.49, 0.4, 0.06, 0.05), True), ((0.5, 0.49, 0.01, 0.0), False)])
 def test_an_answer_that_is_wrong_more_often_than_not_says_so_and_what_comes_next(shares, unsure):
     said = "Not sure: answers below 50% are wrong more often than not. Next comes Sports."
-    assert (said in build_prediction(Prediction("x", 0, shares), "m")) == unsure
+    assert (said in build_prediction(Prediction("x", 0, shares), "m").striptags()) == unsure
 
 
 def test_whatever_others_wrote_is_escaped():

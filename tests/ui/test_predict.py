@@ -122,7 +122,7 @@ def test_what_is_wrong_with_a_file_stays_to_be_read_and_an_earlier_reading_is_no
     page.get_by_role("button", name="How the file is read").click()
     page.get_by_label("Column").fill("headline")
     page.get_by_label("Column").press("Enter")
-    page.locator("#predict-status .callout", has_text="headline").wait_for()
+    page.locator("#predict-status .notice", has_text="headline").wait_for()
     assert page.locator("#predict-button").is_disabled()
     page.get_by_label("Column").fill("")
     page.get_by_label("Column").press("Enter")

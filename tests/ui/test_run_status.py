@@ -17,7 +17,7 @@ def run(tmp_path):
 
 
 def say(run, *, ahead: int = 0) -> str:
-    return format_status(take_snapshot(run), ahead=ahead)
+    return str(format_status(take_snapshot(run), ahead=ahead)).replace("&#34;", '"')
 
 
 def test_a_run_that_goes_on_shows_its_bar_and_keeps_room_for_what_is_not_known_yet(run):

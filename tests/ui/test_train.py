@@ -29,13 +29,13 @@ def test_a_person_trains_watches_reloads_stops_and_keeps_the_model(app, visit, t
     page = visit(app)
     start(page, **tiny)
     wait_for(page, lambda: count_points(page, "loss-plot") > 5 and count_points(page, "quality-plot") > 0, seconds=90)
-    assert page.locator("#run-status .state").inner_text() == "Running"
+    assert page.locator("#run-status .pill").inner_text() == "Running"
     seen = count_points(page, "loss-plot")
 
     page.reload()
     choose_tab(page, "Train")
     wait_for(page, lambda: count_points(page, "loss-plot") >= seen and count_points(page, "quality-plot") > 0)
-    assert page.locator("#run-status .state").inner_text() == "Running"
+    assert page.locator("#run-status .pill").inner_text() == "Running"
 
     page.locator("#stop").click()
     page.get_by_role("button", name="Keep the model so far").click()
@@ -54,7 +54,7 @@ def test_of_two_visitors_one_trains_and_the_other_is_told_the_place_in_the_queue
     start(second, **tiny)
     place = "position 2 in the queue (1 run ahead)"
     wait_for(second, lambda: place in second.locator("#run-status").inner_text(), what=place)
-    assert second.locator("#run-status .state").inner_text() == "Queued"
+    assert second.locator("#run-status .pill").inner_text() == "Queued"
     second.locator("#stop").click()  # of a run without a model, nothing can be kept or discarded
     second.get_by_role("button", name="Remove it from the queue").wait_for()
     assert not second.locator("#stop-discard").is_visible()
@@ -108,7 +108,7 @@ def test_a_run_that_fails_says_why_in_words(app, visit, tiny, tmp_path):
     (tmp_path / "train.csv").write_text("text,label\nGood news,5\n")
     start(page, **{**tiny, "data": str(tmp_path)})
     wait_for_state(page, "Failed")
-    said = page.locator("#run-status .callout").inner_text()
+    said = page.locator("#run-status .notice").inner_text()
     assert "row 1: the label '5' is not one of 0-3" in said
     assert "Traceback" not in said
 
@@ -149,6 +149,6 @@ def test_of_two_who_watch_one_run_one_leaves_and_the_other_goes_on_watching(app,
     leaves.context.close()
     seen = count_points(stays, "loss-plot")
     wait_for(stays, lambda: count_points(stays, "loss-plot") > seen + 2)
-    assert stays.locator("#run-status .state").inner_text() == "Running"
+    assert stays.locator("#run-status .pill").inner_text() == "Running"
     assert run.read_status().state == "running"
     assert run.read_stop() == ""

@@ -17,7 +17,7 @@ from agnews_core.ui.tune_page import TunePage, read_page
 from tests.ui.conftest import choose_tab, configure, count_points, run_app, wait_for, wait_for_state
 from tests.ui.studies import PRESET, build_study, build_trial, build_verdict, write_study
 
-STATE = "#study-status .state"
+STATE = "#study-status .pill"
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ def test_a_study_says_what_it_does_and_why_it_ended(tmp_path):
         (build_study(n_trials=0), "about to begin"),
         (one, "comparing the best with the preset"),
         (waiting, "trial 2: next in the queue, about to start"),
-        (build_study("failed", reason="The disk is <full>."), "callout-bad&quot;"),
-        (build_study("interrupted", reason="The program ended."), "The program ended. Press &quot;Resume&quot;"),
+        (build_study("failed", reason="The disk is <full>."), 'notice-bad"'),
+        (build_study("interrupted", reason="The program ended."), 'The program ended. Press "Resume"'),
     ):
-        shown = format_study(study, status, none).replace('"', "&quot;")
+        shown = str(format_study(study, status, none)).replace("&#34;", '"')
         assert said in shown
         assert "<full>" not in shown
     study.request_stop()
