@@ -1,6 +1,5 @@
 """The tab Classify: a text in, the four classes' probabilities out, and on request the words that decided."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -100,7 +99,7 @@ def _wire_answer(
     quiet = {"show_progress_on": outputs[0], "concurrency_limit": 4, **PRIVATE}
     gr.on([button.click, inputs[0].submit], show, inputs, outputs, **quiet)
     for example in examples:
-        chosen = example.click(None, None, inputs[0], js=f"() => {json.dumps(example.value)}", **PRIVATE)
+        chosen = example.click(lambda text: text, example, inputs[0], queue=False, **PRIVATE)
         chosen.then(show, inputs, outputs, **quiet)
 
 

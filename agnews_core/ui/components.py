@@ -48,12 +48,12 @@ def build_pill(text: str, *, kind: str) -> Markup:
 
 def build_label(name: str) -> Markup:
     """Build a class's name in its colour, a dot before it."""
-    return Markup('<span class="label class-{}"><i class="dot"></i>{}</span>').format(css_name(name), name)
+    return Markup('<span class="class-label class-{}"><i></i>{}</span>').format(css_name(name), name)
 
 
 def build_notice(text: str, *, kind: Kind = "plain", title: str = "", elem_id: str = "") -> Markup:
     """Build what a person should not miss: amber to think twice, red for what did not work, which screen readers announce."""
-    icon = Markup(f'<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">{_ICONS[kind]}</svg>')  # ours
+    icon = Markup(f'<svg viewBox="0 0 16 16" aria-hidden="true">{_ICONS[kind]}</svg>')  # ours
     role = Markup(' role="alert"') if kind == "bad" else ""
     named = Markup(' id="{}"').format(elem_id) if elem_id else ""
     said = Markup("<b>{}</b> {}").format(title, text) if title else text

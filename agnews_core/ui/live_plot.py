@@ -13,6 +13,7 @@ import plotly
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+ACCENT, MUTED = "var(--accent)", "var(--ink-2)"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _TEMPLATE = Markup('<div class="live-plot" role="img" aria-label="{}"></div><p class="live-plot-empty">{}</p>')
 _SCRIPT = """

@@ -6,15 +6,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from agnews_core.runs.metrics import Curve, Metrics
-from agnews_core.ui.live_plot import build_figure
+from agnews_core.ui.live_plot import ACCENT, MUTED, build_figure
 
 MAX_POINTS = 600  # of a curve; more cannot be seen
 DIGITS = 5  # after the point, likewise
 MAX_LEVEL_BARS = 8  # with more, what is written over a bar is wider than it
 SHORTEST_MEMORY, LONGEST_MEMORY = 4, 50  # steps that the smoothed loss looks back on
 # One run is in the accent; runs laid over each other are told apart by colour and by name.
-RUN_COLOURS = ("var(--accent)", *(f"var(--run-{number})" for number in range(2, 7)))
-MUTED = "var(--ink-2)"
+RUN_COLOURS = (ACCENT, *(f"var(--run-{number})" for number in range(2, 7)))
 HEIGHT = 320
 
 
@@ -66,7 +65,7 @@ def build_rank_figure(layer_ranks: Mapping[int, int], *, n_layers: int) -> go.Fi
         textangle=0 if n_layers <= MAX_LEVEL_BARS else -90,
         constraintext="none",
         cliponaxis=False,
-        marker={"color": "var(--accent)"},
+        marker={"color": ACCENT},
         hovertemplate="layer %{x}: %{text}<extra></extra>",
     )
     figure.update_layout(showlegend=False)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from agnews_core.evaluation.layers import LayerEffects
 from agnews_core.evaluation.report import ReliabilityBin
-from agnews_core.ui.live_plot import build_figure
+from agnews_core.ui.live_plot import ACCENT, MUTED, build_figure
 from agnews_core.ui.theme import css_name
 
 FEW = 6  # texts; an axis in halves of texts makes no sense
@@ -17,7 +17,7 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
     figure = build_figure("probability of the class it gave", "how often it was right", height=330)
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="probability = share that is right", hoverinfo="skip",
-        line={"color": "var(--ink-2)", "width": 1.5, "dash": "dot"},
+        line={"color": MUTED, "width": 1.5, "dash": "dot"},
     )  # fmt: skip
     figure.add_bar(
         x=[(it.low + it.high) / 2 for it in bins],
@@ -25,7 +25,7 @@ def build_reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         width=[(it.high - it.low) * 0.9 for it in bins],
         customdata=[(it.n, it.confidence) for it in bins],
         name="texts of this probability",
-        marker={"color": "var(--accent)", "opacity": [_opacity(it.n, bins) for it in bins]},
+        marker={"color": ACCENT, "opacity": [_opacity(it.n, bins) for it in bins]},
         hovertemplate="right: %{y:.1%}<br>mean probability: %{customdata[1]:.1%}<br>%{customdata[0]:,} texts<extra></extra>",
     )
     figure.update_xaxes(range=[0.2, 1.02], dtick=0.2, tickformat=".0%", fixedrange=True, showgrid=False)
@@ -45,9 +45,9 @@ def build_layers_figure(effects: LayerEffects) -> go.Figure:
     figure.add_bar(
         x=[f"{it.layer}" for it in layers],
         y=[it.lost * 100 for it in layers],
-        error_y={"type": "data", "array": [it.error * 100 for it in layers], "color": "var(--ink-2)", "thickness": 1.5},
+        error_y={"type": "data", "array": [it.error * 100 for it in layers], "color": MUTED, "thickness": 1.5},
         customdata=[(it.r, it.parameters) for it in layers],
-        marker={"color": "var(--accent)", "opacity": [1.0 if it.is_told else 0.4 for it in layers]},
+        marker={"color": ACCENT, "opacity": [1.0 if it.is_told else 0.4 for it in layers]},
         hovertemplate="layer %{x}: %{y:.1f} points<br>rank %{customdata[0]}<br>%{customdata[1]:,} parameters<extra></extra>",
     )
     figure.update_xaxes(type="category", fixedrange=True, showgrid=False)

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from agnews_core.tuning.sentences import WORDS, describe_params, format_value
 from agnews_core.tuning.study import StudyStatus, Trial
-from agnews_core.ui.live_plot import build_figure
-from agnews_core.ui.plots import HEIGHT, MUTED
+from agnews_core.ui.live_plot import ACCENT, MUTED, build_figure
+from agnews_core.ui.plots import HEIGHT
 
 Across = Literal["time", "learning rate"]
 ACROSS: tuple[Across, ...] = ("time", "learning rate")
@@ -19,8 +19,6 @@ SMALLEST, LARGEST = 8, 20  # of a marker, by the trial's rank
 RATES = [digit * 10.0**power for power in range(-6, 0) for digit in (1, 2, 5)]
 SPREAD = 0.05  # of accuracies; over less than that, tenths of a percent are told
 ANY_SIZE = 11  # where rank was not searched
-
-ACCENT = "var(--accent)"
 
 
 class _Point(NamedTuple):

@@ -19,7 +19,7 @@ NEWS = "Shares in the airline fell nine percent after it warned that fuel costs 
 def show_classify(page: Page) -> None:
     page.get_by_label("News text").fill(NEWS)
     page.get_by_role("button", name="Classify", exact=True).click()
-    page.locator(".hero", has_text="Business").wait_for()
+    page.locator(".answer .hero", has_text="Business").wait_for()
     page.locator("#words-button").click()
     page.locator("#words").wait_for()
 

@@ -152,7 +152,7 @@ def test_figures_stand_to_the_right_under_their_heading():
     built = build_table(["Class", "Texts"], [["World", "12"], ["Sports", "–"]], label="Texts")
     assert '<th scope="col" class="number">Texts</th>' in built
     assert '<td class="number">–</td>' in built
-    assert '<td><span class="label class-world"><i class="dot"></i>World</span></td>' in built
+    assert '<td><span class="class-label class-world"><i></i>World</span></td>' in built
 
 
 READ_LOOK = """() => {

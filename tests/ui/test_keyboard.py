@@ -28,7 +28,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(trained_app, visit
     page.locator("#news-text textarea:focus").wait_for()  # where a visitor begins
     page.keyboard.type("Shares fell on Monday")
     page.keyboard.press("Enter")
-    page.locator(".hero").wait_for(timeout=60_000)
+    page.locator(".answer .hero").wait_for(timeout=60_000)
     tab_to(page, "#words-button")
     page.keyboard.press("Enter")
     page.locator("#words").wait_for()
