@@ -20,7 +20,7 @@ MAX_LAYERS = 64
 MAX_COUNT = 10_000_000  # of texts or steps: a hundred times AG News, and months of training
 COUNT = {"gt": 0, "le": MAX_COUNT}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\.(csv|jsonl|parquet)")
+_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\.(csv|jsonl|parquet)|set:[^\x00-\x1f\x7f]+")
 
 
 def parse_layer_ranks(value: object) -> object:
@@ -69,13 +69,15 @@ def check_printable(value: str) -> str:
 
 
 def check_file_name(value: str) -> str:
-    """Refuse what names no file of news inside a folder.
+    """Refuse what names no file of news inside a folder, nor a set (set:NAME or set:FOLDER).
 
     Raises:
         ValueError: It is a path, or the name of another kind of file.
     """
     if not _FILE_NAME.fullmatch(value):
-        raise ValueError("must be names of files in the news folder that end in .csv, .jsonl or .parquet")
+        raise ValueError(
+            "must be names of files in the news folder that end in .csv, .jsonl or .parquet, or sets (set:NAME)"
+        )
     return value
 
 
@@ -103,7 +105,7 @@ ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]+(\.[A-Za-z_]+)*$", max_le
 ModuleNames = Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=16), BeforeValidator(parse_names)]
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_printable)]
 NameList = Annotated[tuple[Name, ...], Field(max_length=8), BeforeValidator(parse_list)]
-FileName = Annotated[str, Field(max_length=255), AfterValidator(check_file_name)]
+FileName = Annotated[str, Field(max_length=4096), AfterValidator(check_file_name)]
 FileNames = Annotated[tuple[FileName, ...], Field(max_length=8), BeforeValidator(parse_list)]
 LoraScaling = Literal["equal", "constant_alpha", "rslora"]
 Pooling = Literal["cls", "mean"]
@@ -159,9 +161,16 @@ class TrainConfig(BaseModel):
         le=10**10,
     )
 
-    data: Name = _field("auto", "Data", "auto, hub, sample, or a folder with train.csv, .jsonl or .parquet.")
+    data: Name = _field(
+        "auto",
+        "Data",
+        "auto, hub, sample, a set of your own (set:NAME), or a folder with train.csv, .jsonl or .parquet.",
+    )
     more_train_files: FileNames = _field(
-        (), "Data", "More files of the news folder whose texts are all trained on: none of them is validated on."
+        (),
+        "Data",
+        "More files of the news folder, or sets of your own (set:NAME), whose texts are all trained on: none of them is "
+        "validated on.",
     )
     max_train_samples: int | None = _field(None, "Data", "Train on at most this many texts.", **COUNT)
     max_eval_samples: int | None = _field(None, "Data", "Validate on at most this many texts.", **COUNT)
@@ -257,6 +266,12 @@ class TrainConfig(BaseModel):
     )
     teacher_temperature: float = _field(
         1.0, "Learning", "Above 1, what teachers say is softer: the other classes count more.", ge=0.1, le=100
+    )
+    class_weight: Literal["none", "balanced"] = _field(
+        "none",
+        "Learning",
+        "balanced: the fewer training texts a class has, the more each of them counts, so that classes count alike; none: each "
+        "text counts alike.",
     )
     contradicted_weight: float = _field(
         1.0,

@@ -99,7 +99,7 @@ def test_a_bad_value_is_told_with_the_setting_what_was_wanted_and_what_came(valu
 def test_more_files_are_named_as_they_lie_in_the_news_folder(name):
     message = (
         "`more_train_files` must be names of files in the news folder that end in .csv, .jsonl or .parquet, "
-        f"got {quote(name)}."
+        f"or sets (set:NAME), got {quote(name)}."
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         build_config({"more_train_files": f"fine.csv, {name}"})

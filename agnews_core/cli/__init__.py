@@ -1,4 +1,4 @@
-"""The command line: plan, train, tune, evaluate, predict, classify, runs, make.
+"""The command line: plan, train, tune, evaluate, predict, classify, runs, news, make.
 
 With --json, standard output is exactly one JSON value and everything else goes to standard error. Exit status 0: fine; 2: the
 user's mistake, told in a sentence; 130: interrupted. Nothing heavy is imported before a command runs, so that --help is
@@ -17,6 +17,7 @@ from agnews_core.cli.evaluate import evaluate
 from agnews_core.cli.launch import check_alone
 from agnews_core.cli.listing import runs
 from agnews_core.cli.make import make
+from agnews_core.cli.news import news
 from agnews_core.cli.output import EXIT_INTERRUPTED, EXIT_MISTAKE
 from agnews_core.cli.plan import plan
 from agnews_core.cli.predict import predict
@@ -51,7 +52,7 @@ def _fail(message: str) -> int:
 
 
 @click.group(
-    commands=[plan, train, tune, evaluate, predict, classify, runs, make],
+    commands=[plan, train, tune, evaluate, predict, classify, runs, news, make],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="agnews_core")

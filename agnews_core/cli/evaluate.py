@@ -15,8 +15,10 @@ from agnews_core.evaluation.layers import MAX_TEXTS, LayerEffects
 from agnews_core.evaluation.report import REPORT, SPLITS, Baseline, EvaluationReport, Split
 from agnews_core.evaluation.sentences import describe_accuracy, describe_baseline, describe_calibration, describe_layers
 from agnews_core.inference.catalogue import TrainedModel
+from agnews_core.news.sets import find_set, is_set
 from agnews_core.news.sources import find_news
 from agnews_core.runs import Run
+from agnews_core.runs.sets import uses
 from agnews_core.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -28,9 +30,14 @@ if TYPE_CHECKING:
 class _Texts:
     """Which texts a model is measured on."""
 
-    split: Split
+    asked_split: Split | None
     data: str | None
     max_eval_samples: int | None
+
+    @property
+    def split(self) -> Split:
+        """The split asked for; by default the validation texts, and of a set all of it, which is its test split."""
+        return self.asked_split or ("test" if self.data and is_set(self.data) else "validation")
 
     @property
     def are_all_own(self) -> bool:
@@ -43,12 +50,11 @@ class _Texts:
 @collect(_Texts, "texts")
 @click.option(
     "--split",
+    "asked_split",
     type=click.Choice(SPLITS),
-    default="validation",
-    show_default=True,
-    help="The run's validation texts, or those of the test file.",
+    help="The run's validation texts, or those of the test file. Default: validation, and of a set all texts.",
 )
-@click.option("--data", help="Evaluate on this news instead of the run's own.")
+@click.option("--data", help="Evaluate on this news, or this set (set:NAME), instead of the run's own.")
 @click.option("--max-eval-samples", type=click.IntRange(min=1), help="Use at most this many texts.")
 @click.option(
     "--baseline",
@@ -80,7 +86,7 @@ def evaluate(
                 "--baseline is kept with a run and trained on its texts; name a run, and leave out --data, --max-eval-samples "
                 "and --output."
             )
-        config = _choose_news(found.run, texts)
+        config = _choose_news(found.run, texts, model.runs_dir)
         where = output or (kept_in.path if kept_in and texts.split == "validation" else Path()) / REPORT
         for path in find_news(config.data).path.iterdir():
             check_output(where, read=path)
@@ -107,12 +113,19 @@ def evaluate(
         _print_layers(layers)
 
 
-def _choose_news(run: Run | None, texts: _Texts) -> TrainConfig:
+def _choose_news(run: Run | None, texts: _Texts, runs_dir: Path | None) -> TrainConfig:
     """Return the settings that say which texts; and say so where the model may have been trained on some of them."""
     config = run.read_resolved_config() if run else build_config()
-    if texts.split == "validation" and (run is None or texts.data is not None):
+    found = find_set(texts.data, runs_dir) if texts.data and is_set(texts.data) else None
+    if run and found and uses(run, found):
+        click.echo(
+            f"The model was trained on texts of the set {found.name}, and looks better on it than it is.", err=True
+        )
+    elif texts.split == "validation" and (run is None or texts.data is not None):
         click.echo("Which of these texts this model was trained on is not known here; there may be some.", err=True)
-    return config.model_copy(update={"data": texts.data} if texts.data else {})
+    if not texts.data:
+        return config
+    return config.model_copy(update={"data": str(found.path) if found else texts.data, "more_train_files": ()})
 
 
 def _keep(run: Run, evaluated: "Evaluated", config: TrainConfig, *, with_baseline: bool) -> Baseline | None:

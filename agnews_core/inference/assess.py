@@ -22,7 +22,9 @@ from agnews_core.inference.classifier import Classifier
 from agnews_core.inference.predictions import Progress
 from agnews_core.inference.tables import build_table
 from agnews_core.news.counts import DataCounts
-from agnews_core.news.splits import load_news, take
+from agnews_core.news.sets import as_set
+from agnews_core.news.sources import find_news
+from agnews_core.news.splits import load_all, load_news, take
 from agnews_core.runs import Run
 
 
@@ -63,11 +65,16 @@ class LabelledTexts:
 def load_texts(config: TrainConfig, *, split: Split, is_own: bool = False, at_most: int | None = None) -> LabelledTexts:
     """Load a split of the news that `config` names, all of it, or a sample that keeps the classes' shares.
 
-    Of the validation split, `config.max_eval_samples` leaves as many as the run itself was validated on.
+    Of the validation split, `config.max_eval_samples` leaves as many as the run itself was validated on. Of a set, the test split
+    is all of it.
 
     Raises:
         DataError: The news cannot be had or has no test file.
     """
+    folder = find_news(config.data)
+    if split == "test" and as_set(folder.path):
+        rows, counts = load_all(folder)
+        return LabelledTexts.of(rows, split=split, counts=counts, seed=config.seed).sample(at_most)
     news = load_news(config)
     rows = news.validation if split == "validation" else news.test
     if rows is None:

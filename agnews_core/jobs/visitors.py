@@ -11,6 +11,7 @@ from typing import Protocol
 from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError, quote
 from agnews_core.models.backbones import KNOWN_CONFIGS
+from agnews_core.news.sets import is_set
 from agnews_core.runs import Run, is_name
 
 OPEN_BACKBONES = ("auto", *KNOWN_CONFIGS)
@@ -68,6 +69,11 @@ def check_settings(config: TrainConfig, by: Visitor) -> None:
                 f"`{name}` {quote(value)} is not on offer on a page that everybody can open; choose one of "
                 f"{', '.join(offered)}, or start the program on your own machine."
             )
+    for name in filter(is_set, config.more_train_files):
+        raise ConfigError(
+            f"The set {quote(name)} is not on offer on a page that everybody can open; leave it out of `more_train_files`, or "
+            "start the program on your own machine."
+        )
     for name in config.teachers:
         if not is_name(name):
             raise ConfigError(

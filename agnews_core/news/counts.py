@@ -1,21 +1,28 @@
 """How many texts were read, left out and split. A schema: nothing heavy is here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
+
+from agnews_core.labels import LABELS
+
+UNEVEN = 3  # times the texts of the smallest class in the largest, from which on class weights are offered
 
 
 @dataclass(frozen=True)
 class TextCounts:
     """How many texts a run trains on, plain ones among them as often as they are repeated, and validates on.
 
-    The plain validation texts are beside the others.
+    The plain validation texts are beside the others. `n_by_class` counts the training texts of each class, and is () where
+    that is not known.
     """
 
     n_train: int
     n_validation: int
     n_plain_train: int = 0
     n_plain_validation: int = 0
+    n_by_class: tuple[int, ...] = ()
 
     def describe(self) -> str:
         """Format them.
@@ -33,7 +40,8 @@ class DataCounts(BaseModel):
 
     `n_holdout` validation texts are kept from the run, beside `n_validation`.
     Of the training texts, `n_plain_train` are plain ones, each counted as often as it is repeated; the plain validation texts,
-    and those of them that are kept from the run, are beside the others.
+    and those of them that are kept from the run, are beside the others. `n_by_class` counts the training texts of each
+    class; () in older runs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,11 +59,12 @@ class DataCounts(BaseModel):
     n_plain_train: int = 0
     n_plain_validation: int = 0
     n_plain_holdout: int = 0
+    n_by_class: tuple[int, ...] = ()
 
     @property
     def texts(self) -> TextCounts:
         """What a run trains and validates on."""
-        return TextCounts(self.n_train, self.n_validation, self.n_plain_train, self.n_plain_validation)
+        return TextCounts(self.n_train, self.n_validation, self.n_plain_train, self.n_plain_validation, self.n_by_class)
 
     def describe(self) -> str:
         """Format the counts as one line.
@@ -82,3 +91,21 @@ class DataCounts(BaseModel):
         also = f" and {self.n_plain_validation:,} plain ones" if self.n_plain_validation else ""
         split = f"{self.n_train:,} to train on{plain}, {self.n_validation:,}{also} to validate{test}"
         return f"{self.source}: {self.n_read:,} texts read{middle}; {split}."
+
+
+def describe_balance(n_by_class: Sequence[int]) -> str:
+    """Return a sentence where classes have so unlike numbers of texts that class weights may help, else "".
+
+    >>> describe_balance([40, 10, 0, 25])
+    'World has 40 texts and Sports 10: with `class_weight` balanced, each class counts alike in training.'
+    >>> describe_balance([20, 10, 0, 25])
+    ''
+    """
+    there = [(count, name) for count, name in zip(n_by_class, LABELS, strict=False) if count]
+    if not there or max(there)[0] <= UNEVEN * min(there)[0]:
+        return ""
+    (most, largest), (least, smallest) = max(there), min(there)
+    return (
+        f"{largest} has {most:,} texts and {smallest} {least:,}: with `class_weight` balanced, each class counts alike in "
+        "training."
+    )

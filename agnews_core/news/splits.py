@@ -14,6 +14,7 @@ from agnews_core.errors import DataError
 from agnews_core.labels import LABELS
 from agnews_core.news.counts import DataCounts
 from agnews_core.news.plain import PLAIN_VALIDATION_SHARE, read_plain, stamp_plain, uses_plain
+from agnews_core.news.sets import check_sets
 from agnews_core.news.sources import NewsFolder, find_news
 from agnews_core.news.tables import UNKNOWN, find_split, read_more, read_split, stamp_news
 
@@ -81,6 +82,7 @@ class _Cut:
 
 @functools.lru_cache(maxsize=1)  # an evaluation and its baseline ask for the same news
 def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
+    check_sets(folder.path, cut.more_train_files)
     rows = read_split(folder.path, "train")
     test_rows = read_split(folder.path, "test") if find_split(folder.path, "test") else None
     test = None if test_rows is None else _drop_empty(test_rows)
@@ -112,6 +114,7 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
         n_plain_train=len(plain_train) * cut.plain_repeats,
         n_plain_validation=len(plain_validation),
         n_plain_holdout=len(plain_holdout),
+        n_by_class=tuple(int((train["label"] == label).sum()) for label in range(len(LABELS))),
     )
     return News(
         folder=folder,
@@ -122,6 +125,30 @@ def _load(folder: NewsFolder, stamp: object, cut: _Cut) -> News:
         digest=_compute_digest(train=train, validation=validation, test=test, **beside),
         **{name: _to_dataset(rows, *(["kind"] if "plain" in name else [])) for name, rows in beside.items()},
     )
+
+
+def load_all(folder: NewsFolder) -> tuple[Dataset, DataCounts]:
+    """Load all texts of a folder's train files but the empty ones, to measure a model on.
+
+    Raises:
+        DataError: They cannot be read, or none is left.
+    """
+    check_sets(folder.path, ())
+    rows = read_split(folder.path, "train")
+    kept = _drop_empty(rows)
+    if kept.empty:
+        raise DataError(f"There is no text in {folder.source}.")
+    counts = DataCounts(
+        source=folder.source,
+        n_read=len(rows),
+        n_empty=len(rows) - len(kept),
+        n_duplicates=0,
+        n_in_test=0,
+        n_train=0,
+        n_validation=0,
+        n_test=len(kept),
+    )
+    return _to_dataset(kept), counts
 
 
 def _drop_empty(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from agnews_core.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 from agnews_core.labels import LABELS, ORIGINAL_COLUMNS, is_original_row
+from agnews_core.news.sets import find_set, is_set
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 UNKNOWN = -1  # where a title ends, in a text that no column tells it of
@@ -39,7 +40,7 @@ def read_more(folder: Path, names: Sequence[str]) -> list["pd.DataFrame"]:
 
 
 def _find_more(folder: Path, names: Sequence[str]) -> list[Path]:
-    files = [folder / name for name in names]
+    files = [find_set(name).texts_path if is_set(name) else folder / name for name in names]
     for file in files:
         if not file.is_file():
             raise DataError(

@@ -30,6 +30,7 @@ from agnews_core.models.adapters import (
     read_adapter_info,
     write_adapter_info,
 )
+from agnews_core.news.sets import shorten
 from agnews_core.publishing.card import ModelFacts, describe_model
 from agnews_core.publishing.downloads import choose_download_path
 from agnews_core.publishing.recipes import RECIPE
@@ -155,9 +156,12 @@ def _read_model(run: Run, extras: Extras | None) -> _Model:
     if measured:
         measured = replace(measured, report=_make_shareable(measured.report, status, backbone))
     teachers = tuple(Path(name).name for name in config.teachers)
+    more = tuple(map(shorten, config.more_train_files))
     facts = ModelFacts(
         info=info.model_copy(update={"backbone": backbone}),
-        config=config.model_copy(update={"backbone": backbone, "data": news, "teachers": teachers}),
+        config=config.model_copy(
+            update={"backbone": backbone, "data": news, "teachers": teachers, "more_train_files": more}
+        ),
         versions=status.versions,
         machine=status.machine,
         seconds=extras.seconds if extras else compute_seconds(take_snapshot(run)),

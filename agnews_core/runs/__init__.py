@@ -21,15 +21,8 @@
 Nothing here trains, or imports torch or transformers.
 """
 
-from agnews_core.runs.folder import (
-    check_name,
-    create_run,
-    find_run,
-    find_runs_dir,
-    find_unfinished_run,
-    is_name,
-    list_runs,
-)
+from agnews_core.folders import check_name, find_runs_dir, is_name
+from agnews_core.runs.folder import create_run, find_run, find_unfinished_run, list_runs
 from agnews_core.runs.followed import share_run
 from agnews_core.runs.resolved import Replay, Resolved
 from agnews_core.runs.run import Run

@@ -1,24 +1,16 @@
 """The folder that holds all runs: making a new one, and finding those there are."""
 
-import os
-import re
 import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from agnews_core.config import TrainConfig
-from agnews_core.errors import RunError, quote
+from agnews_core.errors import RunError
+from agnews_core.folders import check_name, is_name
 from agnews_core.runs.run import Run
 from agnews_core.runs.status import RunStatus, now
 from agnews_core.whole_files import write_whole
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def find_runs_dir(given: str | Path | None = None) -> Path:
-    """Return the folder that holds all runs: as given, else AGNEWS_RUNS_DIR, else ./runs."""
-    return Path(given or os.environ.get("AGNEWS_RUNS_DIR") or "runs").expanduser()
 
 
 def create_run(
@@ -53,24 +45,6 @@ def _cannot_write(runs_dir: Path, why: str | None) -> RunError:
     return RunError(f"The runs folder {runs_dir} cannot be written: {why}; choose another folder.")
 
 
-def is_name(name: str) -> bool:
-    """Return whether a run could have this name; no folder that is written with a `/` could."""
-    return _NAME.fullmatch(name) is not None
-
-
-def check_name(name: str | None, *, kind: str = "run", longest: int = 64) -> None:
-    """Refuse a run's or a study's name that could lead out of the runs folder, or is hard to type.
-
-    Raises:
-        RunError: It is not 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
-    """
-    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= longest):
-        raise RunError(
-            f"{quote(name)} cannot name a {kind}; use up to {longest} letters, digits, '.', '_' and '-', beginning with a letter "
-            "or digit."
-        )
-
-
 def _make_dir(runs_dir: Path, name: str | None) -> Path:
     if name is not None:
         (runs_dir / name).mkdir()
@@ -94,7 +68,7 @@ def list_runs(runs_dir: Path) -> list[Run]:
 def find_runs(runs_dir: Path) -> list[Run]:
     """Return what is named as a run is, in no order; other folders, and half made runs, have no status.json."""
     try:
-        return [Run(path) for path in runs_dir.iterdir() if _NAME.fullmatch(path.name)]
+        return [Run(path) for path in runs_dir.iterdir() if is_name(path.name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
 

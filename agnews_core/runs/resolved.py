@@ -105,6 +105,7 @@ class Resolved(BaseModel):
         replay: Whether frozen layers are computed once; None until the news is read, and in runs made before that was possible.
         n_processes: How many processes train it together, each on a batch of its own in every step.
         teachers: Values of the setting that find the same models again from anywhere.
+        more_train_files: Values of the setting that find the same files again; None in older runs, whose settings do.
         notes: Why these, and what they stand in for, in sentences; recorded among the notes of the run, not here.
     """
 
@@ -125,6 +126,7 @@ class Resolved(BaseModel):
     replay: Replay | None = None
     n_processes: int = 1
     teachers: tuple[str, ...] = ()
+    more_train_files: tuple[str, ...] | None = None
     notes: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
@@ -136,7 +138,8 @@ class Resolved(BaseModel):
         """Return a config that finds the same backbone and news from anywhere, with its layers counted from 0."""
         # A copy, checked already: a folder's whole path may be longer than what a person may send.
         own = {"backbone": self.backbone, "data": self.data, "layer_ranks": self.layer_ranks, "teachers": self.teachers}
-        return config.model_copy(update=own)
+        more = {} if self.more_train_files is None else {"more_train_files": self.more_train_files}
+        return config.model_copy(update={**own, **more})
 
     def count_as_one(self, config: TrainConfig) -> TrainConfig:
         """Return a config with which one process would take as many texts a step as all do together, for counting steps."""

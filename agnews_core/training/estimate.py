@@ -13,7 +13,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import Plan
-from agnews_core.news.counts import TextCounts
+from agnews_core.news.counts import TextCounts, describe_balance
 from agnews_core.news.plain import stamp_plain, uses_plain
 from agnews_core.news.sources import NewsFolder, look_for_news
 from agnews_core.news.splits import VALIDATION_SHARE, load_news
@@ -53,7 +53,9 @@ def assess(config: TrainConfig, *, n_processes: int | None = None) -> Assessment
     texts = _count_texts(config, missing)
     news = (f"News: {resolved.data_source}.",) if resolved.data_source else ()
     why_not = " ".join(dict.fromkeys(map(str, missing)))
-    inputs = Inputs(**vars(texts), notes=(*resolved.notes, *news), missing=why_not)
+    offer = describe_balance(texts.n_by_class) if config.class_weight == "none" else ""
+    notes = (*resolved.notes, *news, *filter(None, [offer]))
+    inputs = Inputs(**vars(texts), notes=notes, missing=why_not)
     passes = resolve_passes(config, resolved, built, texts)
     estimate = compute_estimate(config, built, inputs, resolved, passes)
     return Assessment(built, passes.evaluations, passes.replay, estimate, inputs)
@@ -130,7 +132,9 @@ def _count_texts(config: TrainConfig, missing: list[AgNewsError]) -> TextCounts:
     n_train = HUB_TRAIN_TEXTS - n_validation
     n_validation -= round(config.holdout_share * n_validation)
     plain = _count_split("sample", *asked, (), stamp_plain(config))
-    return _limit(replace(plain, n_train=n_train + plain.n_plain_train, n_validation=n_validation), config)
+    return _limit(
+        replace(plain, n_train=n_train + plain.n_plain_train, n_validation=n_validation, n_by_class=()), config
+    )
 
 
 def _limit(counted: TextCounts, config: TrainConfig) -> TextCounts:
@@ -150,5 +154,6 @@ def _count_split(
     data: str, holdout_share: float, plain_repeats: int, more: tuple[str, ...], stamp: object
 ) -> TextCounts:
     """Count texts to train and to validate on, once for as long as their files stay the same; no seed changes that."""
-    asked = TrainConfig(data=data, holdout_share=holdout_share, plain_repeats=plain_repeats, more_train_files=more)
-    return load_news(asked).counts.texts
+    # A copy, unchecked: a folder's whole path may be longer than what a person may send.
+    asked = {"data": data, "holdout_share": holdout_share, "plain_repeats": plain_repeats, "more_train_files": more}
+    return load_news(TrainConfig().model_copy(update=asked)).counts.texts

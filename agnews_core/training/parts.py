@@ -71,8 +71,8 @@ def load_parts(run: Run) -> Parts:
     given = run.read_resolved_config()
     before = run.read_status().plan
     head = before.modules_to_save if before else None  # a run that goes on trains what it began with
-    check_ready(given, head=head)
-    resolved = resolve(given)
+    check_ready(given, runs_dir=run.path.parent, head=head, with_teachers=False)
+    resolved = resolve(given, runs_dir=run.path.parent)
     config = resolved.apply_to(given)
     built = plan(config, head=head)
     _check_disk(run, config, built)
@@ -128,7 +128,8 @@ def _check_same(run: Run, resolved: Resolved, counts: DataCounts) -> None:
     if before is None:
         return
     # Runs of the first version have no digest of their news, only its counts, and no fingerprint.
-    same_counts = status.data is None or status.data.model_copy(update={"source": counts.source}) == counts
+    unknown = {"source": counts.source, "n_by_class": counts.n_by_class}
+    same_counts = status.data is None or status.data.model_copy(update=unknown) == counts
     same_news = before.data_digest == resolved.data_digest if before.data_digest else same_counts
     same_backbone = before.backbone_fingerprint in ("", resolved.backbone_fingerprint)
     if not (same_news and same_backbone):

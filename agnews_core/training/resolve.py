@@ -5,6 +5,7 @@ The plan that people look at and the training itself ask here and nowhere else; 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from agnews_core.models.backbones import BackboneSource, choose_name, count_laye
 from agnews_core.models.lora import plan
 from agnews_core.models.plan import HeadModules, Plan, resolve_layer_ranks
 from agnews_core.news.counts import TextCounts
+from agnews_core.news.sets import locate_set
 from agnews_core.news.sources import NewsSource, find_news, look_for_news
 from agnews_core.processes import count_processes
 from agnews_core.runs import Replay, Resolved
@@ -28,7 +30,11 @@ Found = TypeVar("Found")
 
 
 def resolve(
-    config: TrainConfig, *, missing: list[AgNewsError] | None = None, n_processes: int | None = None
+    config: TrainConfig,
+    *,
+    missing: list[AgNewsError] | None = None,
+    n_processes: int | None = None,
+    runs_dir: Path | None = None,
 ) -> Resolved:
     """Decide what a config leaves open, downloading what that takes.
 
@@ -36,6 +42,7 @@ def resolve(
         config: The settings.
         missing: Where it is given, nothing is downloaded, and what cannot be had is added to it instead of raised.
         n_processes: How many will train together, where that is not yet so.
+        runs_dir: The folder of all runs, whose sets can be named; None is the default one.
 
     Raises:
         ConfigError: The settings, or AGNEWS_ENGINE, ask for what this machine or the base model does not have.
@@ -46,7 +53,8 @@ def resolve(
     precision = choose_precision(config.precision, device=device)
     find_backbone, find = (load_backbone, find_news) if missing is None else (look_for_backbone, look_for_news)
     backbone = _find(find_backbone, config.backbone, missing)
-    news = _find(find, config.data, missing) or NewsSource(data=config.data, source="")
+    news = _find(partial(find, runs_dir=runs_dir), config.data, missing) or NewsSource(data=config.data, source="")
+    more = [_find(partial(locate_set, runs_dir=runs_dir), name, missing) or name for name in config.more_train_files]
     backbone = backbone or BackboneSource(name=choose_name(config.backbone), source="", reason="")
     return Resolved(
         backbone=backbone.reference,
@@ -60,6 +68,7 @@ def resolve(
         engine=choose_engine(),
         n_processes=n_processes,
         teachers=tuple(map(find_reference, config.teachers)),
+        more_train_files=tuple(more),
         notes=tuple(
             filter(
                 None,
@@ -83,21 +92,28 @@ def _describe_steps(config: TrainConfig, n_processes: int) -> str:
     return f"{product}, at a learning rate of {config.learning_rate:g}."
 
 
-def check_ready(config: TrainConfig, *, runs_dir: Path | None = None, head: HeadModules | None = None) -> None:
+def check_ready(
+    config: TrainConfig,
+    *,
+    runs_dir: Path | None = None,
+    head: HeadModules | None = None,
+    with_teachers: bool = True,
+) -> None:
     """Refuse settings that no run could begin with, as far as can be told without a download.
 
     Args:
         config: The settings.
-        runs_dir: The folder in which a run is to be made; its teachers are checked where this is given.
+        runs_dir: The folder in which a run is to be made, whose sets can be named; its teachers are checked where this is given.
         head: The modules of the head that are trained; by default all.
+        with_teachers: Whether that is done; a run that is trained has its teachers checked elsewhere.
 
     Raises:
         ConfigError, CheckpointError, DataError: As `resolve`, and where the model cannot be built or there is no news file.
     """
-    if runs_dir is not None:
+    if runs_dir is not None and with_teachers:
         check_teachers(config, runs_dir)
     missing: list[AgNewsError] = []
-    plan(resolve(config, missing=missing).apply_to(config), head=head)
+    plan(resolve(config, missing=missing, runs_dir=runs_dir).apply_to(config), head=head)
     if missing:
         raise missing[0]
 

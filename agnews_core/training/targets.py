@@ -32,7 +32,7 @@ EXAMPLES = 3  # of contradicted texts, noted in the run
 def set_targets(run: Run, parts: Parts) -> Parts:
     """Return parts whose training labels are such rows, where the settings ask for more than labels."""
     config = parts.config
-    if not _has_teachers(config) and config.contradicted_weight == 1:
+    if not _has_teachers(config) and config.contradicted_weight == 1 and config.class_weight == "none":
         return parts
     targets = share(lambda: _load(run, len(parts.train)) or _compute(run, parts))
     tokens = parts.train_tokens.remove_columns("labels").add_column("labels", targets)
@@ -79,6 +79,8 @@ def _compute(run: Run, parts: Parts) -> list[list[float]]:
         targets = (1 - config.teacher_weight) * targets + config.teacher_weight * taught
     if config.contradicted_weight < 1:
         targets = targets * _weigh(run, parts, texts, labels)[:, None]
+    if config.class_weight == "balanced":
+        targets = targets * _weigh_classes(run, parts, labels)[:, None]
     kept = torch.from_numpy(targets.astype(np.float32))
     run.checkpoints_dir.mkdir(exist_ok=True)
     with replacing(_find_path(run)) as temporary:
@@ -96,6 +98,20 @@ def _weigh(run: Run, parts: Parts, texts: list[str], labels: NDArray[np.int64]) 
     weights = np.ones(len(texts))
     weights[: len(other)] = weights[other] = np.where(contradicted, parts.config.contradicted_weight, 1)
     return weights
+
+
+def _weigh_classes(run: Run, parts: Parts, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how much each of n texts counts so that all classes count alike: (n,), 1 on average over a pass.
+
+    n / (classes x texts of the class), as scikit-learn's "balanced" has it; another form of a text counts as much as the text.
+    """
+    classes = labels if parts.other is None else labels[: len(parts.other)]
+    counts = np.bincount(classes, minlength=len(LABELS))
+    weights = len(classes) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    each = ", ".join(f"{name} {weight:.2g}" for name, weight, n in zip(LABELS, weights, counts, strict=True) if n)
+    note(run, f"Texts count by their class, so that all classes count alike (`class_weight` balanced): {each}.")
+    of_texts: NDArray[np.float64] = weights[labels]
+    return of_texts
 
 
 def _describe_teaching(config: TrainConfig, agreement: float) -> str:

@@ -10,6 +10,7 @@ from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError
 from agnews_core.jobs.visitors import Visitor, check_settings
 from agnews_core.models.lora import plan
+from agnews_core.news.sets import is_set
 from agnews_core.training.resolve import check_ready, resolve
 from agnews_core.tuning.budget import choose_subset, estimate_cost
 from agnews_core.tuning.proposals import write_space
@@ -42,8 +43,8 @@ def begin_study(wanted: Wanted, runs_dir: Path, *, by: Visitor, name: str | None
     began = time.monotonic()
     _check_minutes(wanted.minutes)
     check_settings(wanted.config, by)
-    check_ready(wanted.config)
-    config = prepare(wanted.config)
+    check_ready(wanted.config, runs_dir=runs_dir)
+    config = prepare(wanted.config, runs_dir)
     n_layers = plan(config).n_layers
     space = build_space(config, n_layers=n_layers, given=wanted.given)
     if not space:
@@ -69,11 +70,13 @@ def _check_minutes(minutes: float) -> None:
         raise ConfigError(f"A study takes a number of minutes above 0 and up to {MOST_MINUTES:,}, got {minutes:g}.")
 
 
-def prepare(config: TrainConfig) -> TrainConfig:
+def prepare(config: TrainConfig, runs_dir: Path | None = None) -> TrainConfig:
     """Return the settings of the preset's trial: layers counted from the top, a part of the validation texts held out."""
-    found = resolve(config, missing=[]).apply_to(config)
+    found = resolve(config, missing=[], runs_dir=runs_dir).apply_to(config)
     config = count_from_top(config, n_layers=plan(found).n_layers)
-    return config.model_copy(update={"holdout_share": config.holdout_share or HOLDOUT_SHARE})
+    sets = ("data", "more_train_files") if any(map(is_set, (config.data, *config.more_train_files))) else ()
+    located = {name: getattr(found, name) for name in sets}  # its trials are planned apart from the folder of all runs
+    return config.model_copy(update={"holdout_share": config.holdout_share or HOLDOUT_SHARE, **located})
 
 
 def _describe_size(n_subset: int | None, n_train: int) -> str:

@@ -55,6 +55,7 @@ TITLES = {
     "layer_lr_decay": "Learning rate of the layer below",
     "average_last": "Average the last steps",
     "teacher_weight": "Weight of what teachers say",
+    "class_weight": "Class weights",
     "contradicted_weight": "Weight of contradicted texts",
     "replay": "Compute frozen layers once",
 }

@@ -21,8 +21,22 @@ others; the readers' own checks of every length hold everywhere. What comes back
 used.
 """
 
+from agnews_core.uploads.cells import CellChoice
 from agnews_core.uploads.columns import Choice
-from agnews_core.uploads.limits import Limits, choose_own_limits
+from agnews_core.uploads.limits import STRANGERS, Limits, choose_own_limits
 from agnews_core.uploads.parent import Upload, open_upload, read_texts, read_upload
+from agnews_core.uploads.tables import Table, open_table
 
-__all__ = ["Choice", "Limits", "Upload", "choose_own_limits", "open_upload", "read_texts", "read_upload"]
+__all__ = [
+    "STRANGERS",
+    "CellChoice",
+    "Choice",
+    "Limits",
+    "Table",
+    "Upload",
+    "choose_own_limits",
+    "open_table",
+    "open_upload",
+    "read_texts",
+    "read_upload",
+]

@@ -6,21 +6,22 @@ They pass through a file, so that neither side need hold them all.
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import accumulate
-from typing import IO, Any, Final, overload
+from typing import IO, Any, Final, TypeVar, overload
 
 MAX_TEXTS_PER_LINE: Final = 1_000
 MAX_LETTERS_PER_LINE: Final = 1_000_000  # reached by long texts before they are a thousand
+Item = TypeVar("Item", bound=Sized)
 
 
-def cut_into_lines(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Cut texts into lists that each take a line."""
-    line: list[str] = []
+def cut_into_lines(items: Iterable[Item], count_letters: Callable[[Item], int] = len) -> Iterator[list[Item]]:
+    """Cut texts, or rows of cells, into lists that each take a line."""
+    line: list[Item] = []
     n_letters = 0
-    for text in texts:
-        line.append(text)
-        n_letters += len(text)
+    for item in items:
+        line.append(item)
+        n_letters += count_letters(item)
         if len(line) == MAX_TEXTS_PER_LINE or n_letters >= MAX_LETTERS_PER_LINE:
             yield line
             line, n_letters = [], 0

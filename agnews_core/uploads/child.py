@@ -44,6 +44,7 @@ def _read_or_explain(options: dict[str, Any], limits: Limits) -> Iterator[Any]:
 
 def _read(options: dict[str, Any], limits: Limits) -> Iterator[Any]:
     # After the limits, so that what these need counts towards them.
+    from agnews_core.uploads.cells import CellChoice
     from agnews_core.uploads.columns import Choice
     from agnews_core.uploads.kinds import read_any
 
@@ -51,12 +52,17 @@ def _read(options: dict[str, Any], limits: Limits) -> Iterator[Any]:
     data = sys.stdin.buffer.read(size_bytes + 1)  # room for so much is made at once
     if len(data) > size_bytes:
         raise DataError("The file grew while it was read; try again.")
-    choice = Choice(options["column"], options["split"], options["missing"])
+    choice = (CellChoice if "columns" in options["choice"] else Choice)(**options["choice"])
     kind, found = read_any(data, choice, suffix=options["suffix"], limits=limits)
     n_texts = 0
-    for line in cut_into_lines(found.texts):
+    for line in cut_into_lines(found.texts, _count_letters):
         n_texts += len(line)
         yield line
     if not n_texts:
         raise DataError("The file holds no texts; each row or line of a file is one text.")
-    yield {"kind": kind, "column": found.column, "notes": found.notes, "n_texts": n_texts}
+    described = {"kind": kind, "column": found.column, "notes": found.notes, "n_texts": n_texts}
+    yield {**described, "columns": found.columns}
+
+
+def _count_letters(item: Any) -> int:
+    return len(item) if isinstance(item, str) else sum(len(cell or "") for cell in item)

@@ -92,17 +92,26 @@ class Choice:
         if self.split is not None:
             raise DataError(f"This file has no splits, so {quote(self.split)} cannot be chosen; leave the split out.")
 
+    def refuse_list(self) -> None:
+        """Refuse a file that is one list of texts, without columns, where more than texts is wanted."""
+
+    def choose(self, columns: "Sequence[Column]", budget: Budget) -> "Texts":
+        """Return what is wanted of a table's columns; see `choose_texts`."""
+        return _choose_texts(columns, self, budget)
+
 
 @dataclass(frozen=True)
 class Texts:
     """The texts of an upload, in file order, and the column they were in (None where there are no columns).
 
-    The texts may be read as they are gone through, once, and what is wrong with them found only then.
+    The texts may be read as they are gone through, once, and what is wrong with them found only then. Where cells were asked
+    for (`cells.CellChoice`), each row of them stands in a text's place, and `columns` are their names and what they hold.
     """
 
-    texts: Iterable[str]
+    texts: Iterable[str | list[str | None]]
     column: str | None
     notes: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> Texts:
@@ -111,14 +120,14 @@ def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> T
     Raises:
         DataError: no column or several could be meant, or rows hold no text.
     """
+    return choice.choose(columns, budget)
+
+
+def _choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> Texts:
     missing = choice.missing
     if choice.column is not None:
-        chosen = [one for one in columns if one.name == choice.column]
-        if len(chosen) != 1:
-            raise DataError(
-                f"There is {'more than one' if chosen else 'no'} column {quote(choice.column)} in this file; {_list(columns)}"
-            )
-        return Texts(read_column(chosen[0], missing=missing, budget=budget), choice.column)
+        chosen = find_column(columns, choice.column)
+        return Texts(read_column(chosen, missing=missing, budget=budget), choice.column)
     named = _named(columns, "text")
     candidates = [named] if named else _find_texts(columns, budget)
     if len(candidates) == 1:
@@ -129,6 +138,20 @@ def choose_texts(columns: Sequence[Column], choice: Choice, budget: Budget) -> T
     if title is None or description is None:
         raise DataError(f"Which column holds the texts? Choose one by its name, or name it 'text'; {_list(columns)}")
     return _join(title, description, missing=missing, budget=budget)
+
+
+def find_column(columns: Sequence[Column], name: str) -> Column:
+    """Return the column of this name.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    found = [one for one in columns if one.name == name]
+    if len(found) != 1:
+        raise DataError(
+            f"There is {'more than one' if found else 'no'} column {quote(name)} in this file; {_list(columns)}"
+        )
+    return found[0]
 
 
 def read_column(column: Column, *, missing: Missing, budget: Budget) -> Iterator[str]:

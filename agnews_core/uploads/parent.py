@@ -28,6 +28,7 @@ from agnews_core.uploads.limits import STRANGERS, Limits
 _MEGABYTE: Final = 2**20
 _LOOK_SECONDS: Final = 0.1  # how often it is seen how far the child is
 _MAX_OPTION_LETTERS: Final = 1_000
+INTERRUPTED: Final = "The file could not be read: the reader was interrupted."
 _PACKAGE_PARENT: Final = Path(__file__).resolve().parents[2]
 # With -I and -S the child sees neither the current directory nor the environment nor installed packages, so it starts
 # fast. The two folders that it needs come last on its path: nothing in them can stand in for the standard library.
@@ -93,13 +94,23 @@ def open_upload(
         UnsafePickleError: a pickle asks for more than plain data.
         DataError: the file cannot be read, or within the limits, or leaves open which texts are meant.
     """
-    options = {**asdict(choice), "suffix": _suffix(path)}
-    if any(len(value or "") > _MAX_OPTION_LETTERS for value in options.values()):
+    with have_read(path, choice, limits=limits, on_progress=on_progress) as answer:
+        yield _read_answer(answer, limits)
+
+
+@contextmanager
+def have_read(
+    path: str | Path, choice: Choice, *, limits: Limits, on_progress: Callable[[int], None] | None
+) -> Iterator[IO[bytes]]:
+    """Have a child read a file, and yield what it wrote; see `open_upload`."""
+    named = (choice.column, choice.split, *getattr(choice, "columns", ()))
+    if any(len(name or "") > _MAX_OPTION_LETTERS for name in named):
         raise DataError(f"The name of a column or split has at most {_MAX_OPTION_LETTERS:,} letters.")
+    request = {"choice": asdict(choice), "suffix": _suffix(path), "limits": asdict(limits)}
     with _open(Path(path), limits) as file, tempfile.TemporaryFile() as answer:
         look = (lambda: on_progress(os.fstat(answer.fileno()).st_size)) if on_progress else None
-        _run_child(file, answer, {**options, "limits": asdict(limits)}, look)
-        yield _read_answer(answer, limits)
+        _run_child(file, answer, request, look)
+        yield answer
 
 
 def _suffix(path: str | Path) -> str:
@@ -201,8 +212,12 @@ def _explain(code: int, limits: Limits) -> str:
     return f"it is damaged in a way that stopped the reader (status {code})"
 
 
-def _read_answer(answer: IO[bytes], limits: Limits) -> Upload:
-    """Check and take over what the child wrote: lines of texts, then a line of JSON that describes them."""
+def describe_answer(answer: IO[bytes], limits: Limits) -> tuple[dict[str, Any], list[int]]:
+    """Return the last line of what the child wrote, which describes the others, and the sizes of these.
+
+    Raises:
+        DataError: the child says why there are no others; or it was interrupted.
+    """
     if answer.seek(0, os.SEEK_END) > limits.answer_bytes:
         raise DataError(f"The texts in the file come to more than {_megabytes(limits.answer_bytes)}.")
     answer.seek(0)
@@ -213,11 +228,20 @@ def _read_answer(answer: IO[bytes], limits: Limits) -> Upload:
         described = json.loads(last)
         if "error" in described:
             raise (UnsafePickleError if described["unsafe"] is True else DataError)(str(described["error"]))
-        texts = StoredTexts(answer, sizes[:-1])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(INTERRUPTED) from error
+    return described, sizes[:-1]
+
+
+def _read_answer(answer: IO[bytes], limits: Limits) -> Upload:
+    """Check and take over what the child wrote: lines of texts, then a line of JSON that describes them."""
+    described, sizes = describe_answer(answer, limits)
+    try:
+        texts = StoredTexts(answer, sizes)
         upload = Upload(texts, described["kind"], described["column"], tuple(described["notes"]))
         n_texts = described["n_texts"]
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError("The file could not be read: the reader was interrupted.") from error
+        raise DataError(INTERRUPTED) from error
     words = (upload.kind, upload.column or "", *upload.notes)
     if len(texts) != n_texts or not n_texts or not all(type(word) is str for word in words):
         raise DataError("The file could not be read: it holds something else than texts.")

@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agnews_core.errors import DataError, quote
@@ -55,6 +55,7 @@ def read_text_file(data: bytes, choice: Choice, budget: Budget, *, suffix: str) 
     data, notes = to_utf_8(data)
     shape = find_shape(_head(data), suffix=suffix, column=choice.column)
     if shape is None:
+        choice.refuse_list()
         if choice.column is not None:
             raise DataError(
                 f"This file is plain text, a text a line, and has no column {quote(choice.column)}; leave the column out."
@@ -62,7 +63,7 @@ def read_text_file(data: bytes, choice: Choice, budget: Budget, *, suffix: str) 
         return "txt", _read_lines(data, notes, choice.missing, budget)
     found = choose_texts(_read_table(data, shape), choice, budget)
     kind = "tsv" if shape.delimiter == "\t" else "csv"
-    return kind, Texts(found.texts, found.column, (*notes, *found.notes))
+    return kind, replace(found, notes=(*notes, *found.notes))
 
 
 def to_utf_8(data: bytes) -> tuple[bytes, tuple[str, ...]]:

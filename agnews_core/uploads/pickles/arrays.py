@@ -13,6 +13,7 @@ from typing import Final, TypeGuard
 from agnews_core.uploads.pickles.opcodes import damaged
 from agnews_core.uploads.pickles.records import Made
 from agnews_core.uploads.pickles.values import (
+    INT_LAYOUTS,
     as_bytes,
     as_int,
     as_list,
@@ -20,11 +21,11 @@ from agnews_core.uploads.pickles.values import (
     is_made,
     is_name,
     read_dtype,
+    read_number,
     read_text_bytes,
 )
 
 MAX_DIMENSIONS: Final = 32
-_INT_LAYOUTS: Final = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 _DTYPE: Final = re.compile(r"([biufcmMOSUV])(\d{1,9})")
 
 
@@ -116,7 +117,7 @@ def read_row(array: NumpyArray, row: int) -> Iterator[object]:
 
 def read_integers(array: NumpyArray) -> list[int]:
     """Return the elements of a one-dimensional array of integers."""
-    layout = _INT_LAYOUTS.get(array.dtype)
+    layout = INT_LAYOUTS.get(array.dtype)
     if layout is None or len(array.shape) != 1 or not isinstance(array.data, memoryview):
         raise damaged("a list of row numbers holds something else")
     return list(struct.unpack(f"{'>' if array.big_endian else '<'}{array.size}{layout}", array.data))
@@ -135,7 +136,9 @@ def _read_positions(array: NumpyArray, positions: range) -> Iterator[object]:
     pieces = (raw[at * width : (at + 1) * width] for at in positions)
     if array.dtype.startswith("U"):
         return (read_text_bytes(piece, big_endian=big_endian) for piece in pieces)
-    return (memoryview(piece.tobytes().rstrip(b"\0")) for piece in pieces)
+    if array.dtype.startswith("S"):
+        return (memoryview(piece.tobytes().rstrip(b"\0")) for piece in pieces)
+    return (read_number(piece, array.dtype, big_endian=big_endian) for piece in pieces)
 
 
 def _read_data(raw: object, dtype: str) -> list[object] | tuple[object, ...] | memoryview:

@@ -54,6 +54,7 @@ def choose_from_record(record: object, choice: Choice, budget: Budget) -> Texts:
     single = _read_single(record, budget)
     if single is None:
         return choose_texts(_read_columns(record, choice.column, budget), choice, budget)
+    choice.refuse_list()
     if choice.column is not None and choice.column != single.name:
         raise DataError(
             f"This file holds one list of texts and no column {quote(choice.column)}; leave the column out."

@@ -11,7 +11,8 @@ from agnews_core.uploads.pickles.opcodes import damaged
 from agnews_core.uploads.pickles.records import Made, Name, Pairs
 
 _MISSING_KINDS: Final = frozenset(["pandas.NA", "pandas.NaT", "pandas._nat_unpickle", "pandas.__nat_unpickle"])
-_FLOAT_LAYOUTS: Final = {"f2": "e", "f4": "f", "f8": "d"}
+INT_LAYOUTS: Final = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
+_LAYOUTS: Final = {**INT_LAYOUTS, "f2": "e", "f4": "f", "f8": "d", "b1": "?"}
 
 
 def is_made(record: object, *kinds: str) -> TypeGuard[Made]:
@@ -89,6 +90,15 @@ def read_text_bytes(raw: memoryview, *, big_endian: bool) -> str:
         raise damaged("a text is not valid UTF-32") from error
 
 
+def read_number(raw: memoryview, dtype: str, *, big_endian: bool) -> float | None:
+    """Return one element of a numpy array of numbers; None where it is of another kind, such as a date."""
+    layout = _LAYOUTS.get(dtype)
+    if layout is None or len(raw) != struct.calcsize(layout):
+        return None
+    number: float = struct.unpack((">" if big_endian else "<") + layout, raw)[0]
+    return number
+
+
 def read_dtype(record: object) -> tuple[str, bool]:
     """Return a numpy dtype as its letter and size ("U5", "i8", "O8", "T"), and whether it is big-endian."""
     if is_made(record, "numpy._convert_to_stringdtype_kwargs"):
@@ -111,14 +121,10 @@ def _as_scalar(record: Made) -> object:
         return read_text_bytes(raw, big_endian=big_endian)
     if dtype.startswith("S"):
         return memoryview(raw.tobytes().rstrip(b"\0"))
-    layout = _FLOAT_LAYOUTS.get(dtype)
-    if (
-        layout
-        and len(raw) == struct.calcsize(layout)
-        and math.isnan(struct.unpack(">" + layout if big_endian else "<" + layout, raw)[0])
-    ):
-        return None
-    return record
+    number = read_number(raw, dtype, big_endian=big_endian)
+    if number is None:
+        return record
+    return None if math.isnan(number) else number
 
 
 def _encode_latin_1(text: str, what: str) -> bytes:
