@@ -80,6 +80,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "step": status.step,
         "max_steps": status.max_steps,
         "backbone": status.plan.backbone if status.plan else "",
+        "fill_seconds": status.resolved.replay.fill_seconds if status.resolved and status.resolved.replay else None,
         "eval_accuracy": status.result.eval_accuracy if status.result else None,
         "created_at": status.created_at,
     }

@@ -16,7 +16,7 @@ from agnews_core.cli.output import EXIT_INTERRUPTED, log_to_stderr, print_json, 
 from agnews_core.config import TrainConfig, build_config
 from agnews_core.errors import ConfigError, StoppedEarlyError
 from agnews_core.processes import is_first
-from agnews_core.runs import ACTIVE, Run, create_run, find_run, find_runs_dir, find_unfinished_run, share_run
+from agnews_core.runs import ACTIVE, Run, RunStatus, create_run, find_run, find_runs_dir, find_unfinished_run, share_run
 from agnews_core.runs.resolved import count_of
 
 
@@ -44,8 +44,7 @@ def train(
     """Fine-tune a model. Ctrl-C stops after the current step and keeps the best model so far."""
     from agnews_core.training.resolve import check_ready
 
-    overrides = read_overrides(settings_file, flags)
-    folder = find_runs_dir(runs_dir)
+    overrides, folder = read_overrides(settings_file, flags), find_runs_dir(runs_dir)
     check_launch()
 
     def open_run() -> Run:
@@ -60,27 +59,37 @@ def train(
     run = share_run(open_run)
     if is_first():
         log_to_stderr()
-    with quiet_stdout(as_json) as out, run.own():  # before that, a stop may be meant for another process
-        if resume is not None and is_first():
-            run.clear_stop()
-        with stop_on_interrupt(run):
-            from agnews_core.training.recipe import train_owned
-
-            try:
-                status = train_owned(run, resume=resume is not None)
-            except StoppedEarlyError as error:
-                click.echo(str(error), err=True)
-                return EXIT_INTERRUPTED
+    with quiet_stdout(as_json) as out:
+        try:
+            status = _train(run, resume=resume is not None)
+        except StoppedEarlyError as error:
+            click.echo(str(error), err=True)
+            return EXIT_INTERRUPTED
     if not is_first():
         return 0
-    facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state, "notes": status.notes}
-    for part in (status.resolved, status.plan, status.data, status.result):
-        facts |= part.model_dump() if part else {}
+    facts = _collect_facts(run, status)
     if as_json:
         print_json(facts, out)
     else:
         _print_facts(facts)
     return EXIT_INTERRUPTED if status.state == "stopped" else 0
+
+
+def _train(run: Run, *, resume: bool) -> RunStatus:
+    with run.own():  # before that, a stop may be meant for another process
+        if resume and is_first():
+            run.clear_stop()
+        with stop_on_interrupt(run):
+            from agnews_core.training.recipe import train_owned
+
+            return train_owned(run, resume=resume)
+
+
+def _collect_facts(run: Run, status: RunStatus) -> dict[str, Any]:
+    facts: dict[str, Any] = {"run_dir": str(run.path), "state": status.state, "notes": status.notes}
+    for part in (status.resolved, status.plan, status.data, status.result):
+        facts |= part.model_dump() if part else {}
+    return facts
 
 
 def _print_facts(facts: dict[str, Any]) -> None:

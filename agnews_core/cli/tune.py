@@ -66,19 +66,14 @@ def tune(
 
         if resume is None:
             config = build_config(overrides, preset=preset or "seed")
-            wanted = Wanted(
-                config,
-                frozenset(overrides),
-                preset or "seed",
-                DEFAULT_MINUTES if minutes is None else minutes,
-                max_trials,
-            )
+            minutes = DEFAULT_MINUTES if minutes is None else minutes
+            wanted = Wanted(config, frozenset(overrides), preset or "seed", minutes, max_trials)
             study = begin_study(wanted, folder, by=HOST, name=name)
+        elif overrides or preset:
+            raise ConfigError(
+                "A study that goes on keeps its settings; leave out all but the minutes, or begin a new one."
+            )
         else:
-            if overrides or preset:
-                raise ConfigError(
-                    "A study that goes on keeps its settings; leave out all but the minutes, or begin a new one."
-                )
             study = resume_study(folder, resume or name, minutes=minutes)
         for text in (f"Study {study.name} in {study.path}", *study.read().notes):
             say(text)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
+from agnews_core.errors import CheckpointError
 from agnews_core.evaluation.calibration import apply_temperature
 from agnews_core.inference.batches import batch_by_length, pad
 from agnews_core.inference.engines import Batch, Engine, load_engine
@@ -25,6 +26,7 @@ from agnews_core.models.backbones import load_tokenizer
 from agnews_core.news.tokens import encode
 
 CHUNK_TEXTS = 2048  # tokenised and sorted by length together; bounds the memory of a long file
+_FORM = "first token alone"  # of what is built of a model: what was compiled of another one is not taken for it
 
 Rows = NDArray[np.intp]
 Logits = NDArray[np.float32]
@@ -62,8 +64,9 @@ class Classifier:
         """Load an adapter as `weights.load_model` does, with its errors; what was compiled before is not built again."""
         info = read_adapter_info(adapter_dir)
         backbone = find_backbone(info, adapter_dir, backbone_name=backbone_name)
-        build = partial(_build_module, adapter_dir, backbone_name)
-        return cls(info, load_tokenizer(backbone), load_engine(build, key=compute_model_key(info, adapter_dir)))
+        model_key = compute_model_key(info, adapter_dir)
+        build = partial(_build_module, adapter_dir, backbone_name, model_key=model_key)
+        return cls(info, load_tokenizer(backbone), load_engine(build, key=f"{model_key} {_FORM}"))
 
     @property
     def temperature(self) -> float:
@@ -127,11 +130,22 @@ class Classifier:
             yield computing.popleft(), logits
 
 
-def _build_module(adapter_dir: Path, backbone_name: str | None) -> _LogitsOnly:
+def _build_module(adapter_dir: Path, backbone_name: str | None, *, model_key: str) -> _LogitsOnly:
+    """Build what an engine computes, at once or where it fails later.
+
+    Raises:
+        CheckpointError: The model cannot be loaded, or is another one by now.
+    """
     import_libraries()
+    from agnews_core.models.top_layer import compute_first_token_alone
     from agnews_core.models.weights import load_model
 
-    return _LogitsOnly(load_model(adapter_dir, backbone_name=backbone_name).model).eval()
+    loaded = load_model(adapter_dir, backbone_name=backbone_name)
+    if compute_model_key(loaded.info, adapter_dir) != model_key:
+        raise CheckpointError(f"The model in {adapter_dir} has become another one meanwhile; load it again.")
+    if loaded.info.pooling == "cls":
+        compute_first_token_alone(loaded.model)
+    return _LogitsOnly(loaded.model).eval()
 
 
 def _cut_in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:

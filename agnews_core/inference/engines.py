@@ -6,6 +6,7 @@ classes; what each engine does with a module is in `openvino_engine` and `torch_
 
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 EngineName = Literal["openvino", "torch-bf16", "torch", "cuda"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 ENGINE_VARIABLE = "AGNEWS_ENGINE"
-_TITLES = {"openvino": "OpenVINO", "torch-bf16": "PyTorch", "torch": "PyTorch", "cuda": "CUDA"}
+ENGINE_TITLES: dict[str, str] = {"openvino": "OpenVINO", "torch-bf16": "PyTorch", "torch": "PyTorch", "cuda": "CUDA"}
 
 TokenIds = NDArray[np.int64]  # (n_batch, n_tokens), padded with the tokenizer's own padding token
 Batch = tuple[TokenIds, NDArray[np.int64]]  # token ids, and the attention mask: 1 for a token, 0 for padding
@@ -35,9 +36,11 @@ Output = NDArray[
 ]  # whatever the module returns: (n_batch, 4) logits, (n_batch, n_tokens, n_hidden) hidden states
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Engine:
     """A module as a function of token ids and attention mask. Safe to call from many threads.
+
+    Where a batch fails, the engine becomes the one that stands in for it, which computes that batch and all later ones.
 
     Attributes:
         name: Which engine it is.
@@ -45,6 +48,7 @@ class Engine:
         compute: What it does with a batch.
         n_streams: How many batches it computes at the same time.
         reason: Why it is not the engine that should have been, in one sentence; "" where it is.
+        build_stand_in: Builds what stands in for it, told why it fails; None where nothing does.
     """
 
     name: EngineName
@@ -52,19 +56,26 @@ class Engine:
     compute: Callable[[TokenIds, NDArray[np.int64]], Output]
     n_streams: int = 1
     reason: str = ""
-    _streams: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
+    build_stand_in: Callable[[Exception], "Engine"] | None = None
+    _streams: ThreadPoolExecutor = field(init=False, repr=False)
+    _giving_way: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         # The threads stay: OpenMP makes a team of its own for each new one.
-        object.__setattr__(self, "_streams", ThreadPoolExecutor(self.n_streams, thread_name_prefix=self.name))
+        self._streams = ThreadPoolExecutor(self.n_streams, thread_name_prefix=self.name)
 
     @property
     def title(self) -> str:
         """What reports and the page call it."""
-        return f"{_TITLES[self.name]} in {self.precision}"
+        return f"{ENGINE_TITLES[self.name]} in {self.precision}"
 
     def __call__(self, input_ids: TokenIds, attention_mask: NDArray[np.int64]) -> Output:
         """Compute one batch, in the caller's thread."""
+        compute = self.compute
+        try:
+            return compute(input_ids, attention_mask)
+        except Exception as error:  # what another's library raises, of whatever class
+            self._give_way(compute, error)
         return self.compute(input_ids, attention_mask)
 
     def map(self, batches: Iterable[Batch]) -> Iterator[Output]:
@@ -75,7 +86,7 @@ class Engine:
         waiting: deque[Future[Output]] = deque()
         try:
             for batch in batches:
-                waiting.append(self._streams.submit(self.compute, *batch))
+                waiting.append(self._streams.submit(self, *batch))
                 if len(waiting) > self.n_streams:
                     yield waiting.popleft().result()
             while waiting:
@@ -83,6 +94,18 @@ class Engine:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _give_way(self, failed: Callable[..., Output], error: Exception) -> None:
+        """Become what stands in for an engine that fails, unless that has come about in another thread meanwhile."""
+        with self._giving_way:
+            if self.compute is not failed:
+                return
+            if self.build_stand_in is None:
+                raise error
+            other = self.build_stand_in(error)
+            self.name, self.precision, self.reason = other.name, other.precision, other.reason
+            self.n_streams, self._streams, self.build_stand_in = other.n_streams, other._streams, None
+            self.compute = other.compute
 
 
 def choose_engine() -> EngineName:
@@ -108,7 +131,7 @@ def build_engine(
 ) -> Engine:
     """Turn a module into an engine; the module itself stays as it is.
 
-    Where OpenVINO cannot be used, PyTorch takes its place; `Engine.reason` says so.
+    Where OpenVINO cannot be used, or fails later, PyTorch takes its place; `Engine.reason` says so.
 
     Args:
         module: A function of `input_ids` and `attention_mask`, both (n_batch, n_tokens), that returns one tensor.
@@ -117,21 +140,34 @@ def build_engine(
         quantized: Whether it returns logits whose close calls alone need to be exact, so that weights may be int8 where the
             processor has no bf16.
     """
-    from agnews_core.inference.torch_engines import build_torch_engine
-
     name = name or choose_engine()
     if name != "openvino":
+        from agnews_core.inference.torch_engines import build_torch_engine
+
         return build_torch_engine(module, name)
     try:
         from agnews_core.inference.openvino_engine import build_openvino_engine
 
-        return build_openvino_engine(module, key=key, quantized=quantized)
+        engine = build_openvino_engine(module, key=key, quantized=quantized)
     except Exception as error:  # what another's compiler raises, of whatever class, is no reason to give no answer
-        name = "torch-bf16" if cpu_has_bf16() else "torch"
-        reason = f"OpenVINO could not be used ({_name_error(error)}); PyTorch computes instead, more slowly."
-        logger.warning("%s", reason)
-        logger.info("OpenVINO failed.", exc_info=error)
-        return build_torch_engine(module, name, reason=reason)
+        return _build_stand_in(module, "could not be used", error)
+    return _standing_by(engine, lambda: module)
+
+
+def _standing_by(engine: Engine, build_module: Callable[[], "torch.nn.Module"]) -> Engine:
+    """Have PyTorch stand in for OpenVINO where that fails while it computes; the module is built only then."""
+    engine.build_stand_in = lambda error: _build_stand_in(build_module(), "failed while it computed", error)
+    return engine
+
+
+def _build_stand_in(module: "torch.nn.Module", what: str, error: Exception) -> Engine:
+    from agnews_core.inference.torch_engines import build_torch_engine
+
+    name: EngineName = "torch-bf16" if cpu_has_bf16() else "torch"
+    reason = f"OpenVINO {what} ({_name_error(error)}); PyTorch computes instead, more slowly."
+    logger.warning("%s", reason)
+    logger.info("OpenVINO failed.", exc_info=error)
+    return build_torch_engine(module, name, reason=reason)
 
 
 def _name_error(error: Exception) -> str:
@@ -142,9 +178,9 @@ def _name_error(error: Exception) -> str:
 
 def load_engine(build_module: Callable[[], "torch.nn.Module"], *, key: str) -> Engine:
     """Return the engine of a module of logits, which is built only where it was not compiled before, under the same key."""
-    if choose_engine() == "openvino" and (engine := _find_compiled(key)):
-        return engine
-    return build_engine(build_module(), key=key, quantized=True)
+    engine = _find_compiled(key) if choose_engine() == "openvino" else None
+    engine = engine or build_engine(build_module(), key=key, quantized=True)
+    return _standing_by(engine, build_module) if engine.name == "openvino" else engine
 
 
 def _find_compiled(key: str) -> Engine | None:

@@ -25,6 +25,7 @@ from agnews_core.inference.engines import Engine, Output, TokenIds
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # OpenVINO then takes its stub, which does nothing
 
 import openvino  # noqa: E402 - after its telemetry is shut out
+from openvino.tools.ovc.logger import get_logger_state, restore_logger_state  # noqa: E402
 
 from agnews_core.inference.quantized import GROUP_SIZE, look_twice, quantize  # noqa: E402
 
@@ -138,8 +139,11 @@ def _check(engine: Engine, module: torch.nn.Module) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep from the person what tracing says to those who wrote the model: its branches are the same for every text."""
-    transformers = logging.getLogger("transformers")
+    """Keep from the person what tracing says to those who wrote the model: its branches are the same for every text.
+
+    A conversion that fails would silence all that anybody logs from then on.
+    """
+    transformers, logged = logging.getLogger("transformers"), get_logger_state()
     level = transformers.level
     transformers.setLevel(logging.ERROR)
     try:
@@ -148,3 +152,4 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         transformers.setLevel(level)
+        restore_logger_state(logged)

@@ -45,7 +45,7 @@ class _FirstTokenAttention(nn.Module):
             scaling=self.scaling,
             **others,
         )
-        return attended.reshape(len(hidden_states), 1, -1), shares
+        return attended.flatten(2), shares
 
     def _part(self, states: torch.Tensor) -> torch.Tensor:
         """Return the share of each head: (n_batch, n_heads, n_tokens, head_size)."""

@@ -54,7 +54,19 @@ def load_news(config: TrainConfig) -> News:
     Raises:
         DataError: The news cannot be had, or a row is not what it should be.
     """
-    folder = find_news(config.data)
+    return _load(*_identify(find_news(config.data), config))
+
+
+def name_split(folder: NewsFolder, config: TrainConfig) -> str:
+    """Return what tells the news that `load_news` would load from any other, without reading it.
+
+    Raises:
+        DataError, OSError: A file of it is not there.
+    """
+    return repr(_identify(folder, config))
+
+
+def _identify(folder: NewsFolder, config: TrainConfig) -> tuple[NewsFolder, object, "_Cut"]:
     cut = _Cut(
         seed=config.seed if config.split_seed is None else config.split_seed,
         holdout_share=config.holdout_share,
@@ -64,7 +76,7 @@ def load_news(config: TrainConfig) -> News:
         more_train_files=config.more_train_files,
         uses_plain=uses_plain(config),
     )
-    return _load(folder, (stamp_news(folder.path, config.more_train_files), stamp_plain(config)), cut)
+    return folder, (stamp_news(folder.path, config.more_train_files), stamp_plain(config)), cut
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class Replay(BaseModel):
         n_bytes: The file's length.
         found: Whether an earlier run had computed all of it.
         engine: What computes it; see `inference.engines`.
+        fill_seconds: What computing it took the run, resumed or not; 0.0 until then, and in older runs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +84,7 @@ class Replay(BaseModel):
     n_bytes: int = 0
     found: bool = False
     engine: str = ""
+    fill_seconds: float = 0.0
 
 
 class Resolved(BaseModel):

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agnews_core.inference.engines import ENGINE_TITLES
 from agnews_core.models.plan import Plan
 from agnews_core.news.counts import TextCounts
 from agnews_core.runs.resolved import Evaluations, Replay, format_bytes
@@ -103,7 +104,10 @@ class Assessment:
         if not replay.used:
             return f"{replay.n_layers}, computed in each pass"
         fill, saved = (_format_seconds(max(seconds, 0)) for seconds in (estimate.fill_seconds, estimate.saved_seconds))
-        return f"{replay.n_layers}, computed once: {fill}, {format_bytes(replay.n_bytes)}; saves {saved}"
+        size = format_bytes(replay.n_bytes)
+        if replay.found:
+            return f"{replay.n_layers}, already computed: {size}; saves {saved}"
+        return f"{replay.n_layers}, computed once by {ENGINE_TITLES[replay.engine]}: {fill}, {size}; saves {saved}"
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as one JSON object."""

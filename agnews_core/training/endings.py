@@ -131,7 +131,6 @@ def _evaluate(run: Run, trained: Trained) -> Evaluated | None:
     """
     enter(run, "evaluating")
     classifier = Classifier.load(run.path / NEW_ADAPTER, backbone_name=trained.backbone.reference)
-    note(run, classifier.engine.reason)
     began = time.monotonic()
 
     def obey_stop(n_done: int, n_total: int) -> None:
@@ -139,6 +138,9 @@ def _evaluate(run: Run, trained: Trained) -> Evaluated | None:
         if (stop := run.read_stop()) and (stop == "discard" or seconds_left > STOP_SECONDS):
             raise _StopAskedError
 
-    with suppress(_StopAskedError):
-        return calibrate(classifier, trained.validation, obey_stop)
-    return None if run.read_stop() == "discard" else calibrate(classifier, trained.validation.sample(STOP_TEXTS))
+    try:
+        with suppress(_StopAskedError):
+            return calibrate(classifier, trained.validation, obey_stop)
+        return None if run.read_stop() == "discard" else calibrate(classifier, trained.validation.sample(STOP_TEXTS))
+    finally:
+        note(run, classifier.engine.reason)

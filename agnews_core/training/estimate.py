@@ -7,7 +7,7 @@ say so by their width.
 import functools
 import math
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import AgNewsError
@@ -22,6 +22,7 @@ from agnews_core.news.tokens import MEAN_TOKENS, count_train_tokens, count_valid
 from agnews_core.runs import Resolved
 from agnews_core.training.assessment import Assessment, Estimate, Inputs
 from agnews_core.training.probe import LayerCost, probe_layer
+from agnews_core.training.replay_known import find_known
 from agnews_core.training.resolve import Passes, resolve, resolve_passes
 from agnews_core.training.update_scale import SCALES
 
@@ -30,6 +31,7 @@ HUB_TRAIN_TEXTS = 120_000
 FASTER, SLOWER = 0.8, 1.5
 START_SECONDS = (2.0, 10.0)  # news, weights, engines: whatever is trained
 STEP_SECONDS = 0.015  # optimizer, collation, Trainer
+OPENVINO_SHARE = 0.63  # of PyTorch's time: 860 texts/s against 541, see tests/benchmarks/README.md
 TEXT_SECONDS = 1e-4  # read, tokenised
 BASE_BYTES = 900 * 2**20  # Python and its libraries, OpenVINO among them, measured
 MEMORY_SPREAD = 0.3
@@ -57,17 +59,18 @@ def assess(config: TrainConfig, *, n_processes: int | None = None) -> Assessment
     notes = (*resolved.notes, *news, *filter(None, [offer]))
     inputs = Inputs(**vars(texts), notes=notes, missing=why_not)
     passes = resolve_passes(config, resolved, built, texts)
+    if passes.replay.used and not missing and find_known(config, resolved, passes.evaluations):
+        passes = replace(passes, replay=passes.replay.model_copy(update={"found": True}))
     estimate = compute_estimate(config, built, inputs, resolved, passes)
     return Assessment(built, passes.evaluations, passes.replay, estimate, inputs)
 
 
 def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved: Resolved, passes: Passes) -> Estimate:
-    """Estimate a planned run from the probe of its backbone's layer."""
-    layer = probe_layer(config.backbone, resolved.device, resolved.precision)
+    """Estimate a planned run from the probe of its backbone's layers."""
+    costs = probe_layers(config, resolved)
     evaluations, replay = passes.evaluations, passes.replay
     n_steps = resolved.count_as_one(config).count_steps(inputs.n_train)
-    once = replay.n_layers if replay.used else 0
-    # All in tokens, and seconds a token and layer.
+    # All in tokens, and seconds a token.
     of_evaluation = count_validation_tokens(config, evaluations.n_texts, evaluations.n_plain)
     n_scales = len(SCALES) if config.lora_update_scale == "fit" else 0
     evaluated = (math.ceil(n_steps / evaluations.every_steps) + n_scales) * of_evaluation
@@ -76,21 +79,23 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
         n_steps * config.step_texts * (resolved.n_processes if resolved.device == "cpu" else 1) / inputs.n_train
     )
     trained = passes_over * count_train_tokens(config, inputs)
-    below, forward = built.n_layers - built.n_trained_layers, layer.forward_seconds
-    fill = (count_train_tokens(config, inputs, stored=True) + of_evaluation) * once * forward
+    below = built.n_layers - built.n_trained_layers  # layers, which are computed in each pass, or once
+    each = (trained + evaluated) * below * costs.layer.forward_seconds
+    kept = (count_train_tokens(config, inputs, stored=True) + of_evaluation) if replay.used and not replay.found else 0
+    fill = kept * below * costs.layer.forward_seconds * _count_share(replay.engine)
     at_the_end = count_validation_tokens(config, inputs.n_validation, inputs.n_plain_validation)  # of the best model
     n_teachers = len(config.teachers) if config.teacher_weight else 0
     asked = n_teachers * count_train_tokens(config, inputs)  # as if the teachers were of this base model
     seconds = (
-        fill
-        + trained * (built.n_trained_layers * layer.step_seconds + (below - once) * forward)
-        + evaluated * (built.n_layers - once) * forward
-        + (at_the_end + asked) * built.n_layers * forward
+        (fill if replay.used else each)
+        + trained * costs.count_step_seconds(built.n_trained_layers)
+        + evaluated * costs.count_forward_seconds(built.n_trained_layers)
+        + (at_the_end + asked) * costs.count_answer_seconds(built.n_layers, resolved.engine)
         + n_steps * STEP_SECONDS
         + (inputs.n_train + inputs.n_validation) * TEXT_SECONDS
     )
     low, high = START_SECONDS
-    memory = _compute_bytes(config, built, layer)
+    memory = _compute_bytes(config, built, costs)
     growth = _compute_growth(n_steps) if resolved.device == "cpu" else 0.0
     return Estimate(
         seconds_low=seconds * FASTER + low,
@@ -101,15 +106,48 @@ def compute_estimate(config: TrainConfig, built: Plan, inputs: Inputs, resolved:
         device=resolved.device,
         precision=resolved.precision,
         fill_seconds=fill,
-        saved_seconds=(trained + evaluated) * once * forward - fill,
+        saved_seconds=each - fill if replay.used else 0.0,
     )
 
 
-def _compute_bytes(config: TrainConfig, built: Plan, layer: LayerCost) -> float:
+@dataclass(frozen=True)
+class LayerCosts:
+    """What a token takes in the layers of a base model, of which the top one may be computed for the first token alone."""
+
+    layer: LayerCost
+    top: LayerCost
+
+    def count_step_seconds(self, n_layers: int) -> float:
+        """Return what it takes to train that many layers, the top one among them."""
+        return (n_layers - 1) * self.layer.step_seconds + self.top.step_seconds
+
+    def count_forward_seconds(self, n_layers: int) -> float:
+        """Return what it takes to go through that many layers up to the top."""
+        return (n_layers - 1) * self.layer.forward_seconds + self.top.forward_seconds
+
+    def count_answer_seconds(self, n_layers: int, engine: str) -> float:
+        """Return what the same takes an engine."""
+        return self.count_forward_seconds(n_layers) * _count_share(engine)
+
+
+def probe_layers(config: TrainConfig, resolved: Resolved) -> LayerCosts:
+    """Return what a token takes in the layers of a config's base model, measured here."""
+    key = (config.backbone, resolved.device, resolved.precision)
+    layer = probe_layer(*key)
+    return LayerCosts(layer, probe_layer(*key, first_token_alone=True) if config.pooling == "cls" else layer)
+
+
+def _count_share(engine: str) -> float:
+    """Return what an engine takes in the time that PyTorch takes."""
+    return OPENVINO_SHARE if engine == "openvino" else 1.0
+
+
+def _compute_bytes(config: TrainConfig, built: Plan, costs: LayerCosts) -> float:
     """Compute what weights, optimizer and the longest batch take."""
     tokens = config.per_device_train_batch_size * min(2 * MEAN_TOKENS, config.max_length)
     weights = built.total_parameters * 4 + built.trainable_parameters * 12  # fp32; gradients and AdamW's two moments
-    return float(BASE_BYTES + weights + tokens * built.n_trained_layers * layer.kept_bytes)
+    kept = (built.n_trained_layers - 1) * costs.layer.kept_bytes + costs.top.kept_bytes
+    return float(BASE_BYTES + weights + tokens * kept)
 
 
 def _compute_growth(n_steps: int) -> float:

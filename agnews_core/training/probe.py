@@ -15,6 +15,7 @@ import torch
 
 from agnews_core.devices import count_cores
 from agnews_core.models.lora import build_probe
+from agnews_core.models.top_layer import compute_first_token_alone
 from agnews_core.training.dropout import Drawn
 from agnews_core.training.fast_model import speed_up
 
@@ -32,15 +33,21 @@ class LayerCost:
 
 
 _ONE_AT_A_TIME = threading.Lock()  # of many visitors, one measures, and the others wait for that
-_PROBED: dict[tuple[str, str, str], tuple[float, LayerCost]] = {}
+_PROBED: dict[tuple[str, str, str, bool], tuple[float, LayerCost]] = {}
 
 
-def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
+def probe_layer(backbone: str, device: str, precision: str, *, first_token_alone: bool = False) -> LayerCost:
     """Return what one token takes in one layer of a backbone: the least that was ever measured here.
 
     A new measurement is made when the last is minutes old: a machine that was busy then may be idle now.
+
+    Args:
+        backbone: A value of the setting.
+        device: "cpu" or "cuda".
+        precision: "fp32", "bf16" or "fp16".
+        first_token_alone: Whether it is a top layer of which nothing else is computed; see `models.top_layer`.
     """
-    key = (backbone, device, precision)
+    key = (backbone, device, precision, first_token_alone)
     with _ONE_AT_A_TIME:
         measured_at, least = _PROBED.get(key, (-math.inf, None))
         if least is None or time.monotonic() - measured_at > PROBE_AGAIN_SECONDS:
@@ -49,10 +56,12 @@ def probe_layer(backbone: str, device: str, precision: str) -> LayerCost:
     return least
 
 
-def _measure_layer(backbone: str, device: str, precision: str) -> LayerCost:
+def _measure_layer(backbone: str, device: str, precision: str, first_token_alone: bool) -> LayerCost:
     torch.set_num_threads(count_cores())
     model = build_probe(backbone).to(device)
     speed_up(model, Drawn(0), device=device, precision=precision)
+    if first_token_alone:
+        compute_first_token_alone(model.get_base_model())
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
     hidden = torch.randn(*PROBE_SHAPE, model.config.hidden_size, device=device, dtype=dtype)
 

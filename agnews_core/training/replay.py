@@ -7,6 +7,7 @@ where it cannot be had, the run computes all layers in each pass and says so.
 
 import errno
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -18,16 +19,17 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
-from agnews_core.devices import cpu_has_bf16
 from agnews_core.inference.batches import batch_by_length, pad
-from agnews_core.inference.engines import Engine, EngineName, build_engine, choose_engine
+from agnews_core.inference.engines import Engine, EngineName, build_engine
 from agnews_core.models.trunk import Trunk, cut
-from agnews_core.processes import attempt_together, count_processes_here, get_rank_here, share
+from agnews_core.processes import attempt_together, count_processes_here, gather, get_rank_here, share
 from agnews_core.runs import Replay, Run
 from agnews_core.training.parts import Parts
 from agnews_core.training.records import enter, note
+from agnews_core.training.replay_choice import choose_engine_to_fill
 from agnews_core.training.replay_file import HiddenStates, Layout, fill, find_unfilled, lay_out
 from agnews_core.training.replay_folder import SUFFIX, get_replay_dir, locking, make_room, mark_use
+from agnews_core.training.replay_known import remember
 from agnews_core.training.replay_texts import ReplayedTexts, pad_states
 from agnews_core.training.watch import Watch
 
@@ -72,10 +74,21 @@ def _open_states(run: Run, parts: Parts, choice: Replay) -> tuple[HiddenStates, 
     path, watch = _get_path(layout), _Watch(run, layout.n_texts)
     with ExitStack() as held:
         attempt_together(lambda: held.enter_context(_holding(path, layout, watch)) if get_rank_here() == 0 else None)
+        began = time.monotonic()
         missing = _fill(path, layout, watch, source)
+        seconds = time.monotonic() - began if missing else 0.0
         states = attempt_together(lambda: HiddenStates(path, layout))
-    note(run, source.reason)
-    found = {"n_texts": layout.n_texts, "n_bytes": layout.n_bytes, "found": not missing, "engine": layout.key["engine"]}
+    for reason in gather(source.reason):
+        note(run, reason)
+    if get_rank_here() == 0 and parts.resolved.evaluations:
+        remember(path, parts.config, parts.resolved, parts.resolved.evaluations)
+    found = {
+        "n_texts": layout.n_texts,
+        "n_bytes": layout.n_bytes,
+        "found": not missing and not choice.fill_seconds,
+        "engine": source.engine_name or layout.key["engine"],
+        "fill_seconds": round(choice.fill_seconds + seconds, 3),
+    }
     return states, choice.model_copy(update=found)
 
 
@@ -124,7 +137,7 @@ class _Source:
 
     def find_layout(self) -> Layout:
         """Return the layout of a file that is there; otherwise one for the engine that can be had for it."""
-        layout = self._lay_out(_choose_engine(self._parts.resolved.precision))
+        layout = self._lay_out(choose_engine_to_fill(self._parts.resolved.precision))
         if _get_path(layout).exists():
             return layout
         return self._lay_out(self._build_engine(layout).name)  # another one may have stood in
@@ -132,6 +145,11 @@ class _Source:
     def build_compute(self, layout: Layout, count: Callable[[int], None]) -> "Compute":
         """Build what computes a file of this layout."""
         return Compute(self._build_engine(layout), self._tokens, self._parts.tokenizer.pad_token_id, count)
+
+    @property
+    def engine_name(self) -> str:
+        """Which engine computed in the end, "" where nothing had to be."""
+        return self._engine.name if self._engine else ""
 
     @property
     def reason(self) -> str:
@@ -169,14 +187,6 @@ class _Watch(Watch):
             note(self.run, "Another run computes frozen layers that this one needs too; it waits for them.")
         self._waits = True
         self.obey_stop()
-
-
-def _choose_engine(precision: str) -> EngineName:
-    """Return the fastest engine that is as exact as the training is."""
-    fastest = choose_engine()
-    if precision != "fp32" or (fastest == "openvino" and not cpu_has_bf16()):
-        return fastest
-    return "torch"  # on a GPU too, where the fastest one is in half precision
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ whatever is kept from the first.
 """
 
 from agnews_core.config import TrainConfig
+from agnews_core.devices import cpu_has_bf16
+from agnews_core.inference.engines import EngineName, choose_engine
 from agnews_core.models.backbones import load_backbone_config
 from agnews_core.news.counts import TextCounts
 from agnews_core.news.tokens import VARIED_STORED, count_train_tokens, count_validation_tokens
@@ -37,7 +39,16 @@ def choose_replay(config: TrainConfig, resolved: Resolved, texts: TextCounts) ->
     layers = "The lowest layer is" if n_layers == 1 else f"The lowest {n_layers} layers are"
     each = "each text and one other form of it" if config.vary_texts else "each text"
     reason = f"{layers} frozen and computed once for {each}, with no dropout there (`replay` off computes them in each pass)."
-    return Replay(used=True, reason=reason, n_layers=n_layers, n_texts=n_texts, n_bytes=n_bytes)
+    engine = choose_engine_to_fill(resolved.precision)
+    return Replay(used=True, reason=reason, n_layers=n_layers, n_texts=n_texts, n_bytes=n_bytes, engine=engine)
+
+
+def choose_engine_to_fill(precision: str) -> EngineName:
+    """Return the fastest engine that is as exact as the training is."""
+    fastest = choose_engine()
+    if precision != "fp32" or (fastest == "openvino" and not cpu_has_bf16()):
+        return fastest
+    return "torch"  # on a GPU too, where the fastest one is in half precision
 
 
 def _find_refusal(config: TrainConfig, *, n_layers: int, n_train: int, n_bytes: int) -> str:

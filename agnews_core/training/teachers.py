@@ -105,8 +105,8 @@ def ask_teachers(run: Run, config: TrainConfig, texts: Sequence[str]) -> NDArray
             classifier = Classifier.load(teacher.adapter_dir, backbone_name=teacher.backbone)
         except AgNewsError as error:
             raise _explain(name, error) from error
-        note(run, classifier.engine.reason)
         logits = classifier.compute_logits(texts, partial(_tell, watch, number))
+        note(run, classifier.engine.reason)
         mean += apply_temperature(logits, classifier.temperature * config.teacher_temperature) / len(config.teachers)
     return mean
 

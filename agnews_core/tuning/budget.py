@@ -10,8 +10,7 @@ from agnews_core.errors import ConfigError
 from agnews_core.models.lora import plan
 from agnews_core.news.splits import load_news
 from agnews_core.news.tokens import count_validation_tokens
-from agnews_core.training.estimate import assess
-from agnews_core.training.probe import probe_layer
+from agnews_core.training.estimate import assess, probe_layers
 from agnews_core.training.resolve import resolve
 from agnews_core.tuning.space import apply
 from agnews_core.tuning.study import StudyStatus, Trial
@@ -122,8 +121,8 @@ def _estimate_comparison(config_json: str) -> float:
     config = TrainConfig.model_validate_json(config_json)
     resolved = resolve(config, missing=[])
     config = resolved.apply_to(config)
-    layer = probe_layer(config.backbone, resolved.device, resolved.precision)
     counts = load_news(config).counts
     n_plain = counts.n_plain_validation + counts.n_plain_holdout if config.plain_weight else 0
     n_tokens = count_validation_tokens(config, counts.n_holdout, n_plain)
-    return 2 * (MODEL_SECONDS + n_tokens * plan(config).n_layers * layer.forward_seconds)
+    of_token = probe_layers(config, resolved).count_answer_seconds(plan(config).n_layers, resolved.engine)
+    return 2 * (MODEL_SECONDS + n_tokens * of_token)

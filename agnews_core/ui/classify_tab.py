@@ -110,7 +110,7 @@ def _respond(runs_dir: Path, text: str, key: str | None, *, with_words: bool) ->
     except DataError as error:
         warn(error)
         return EMPTY, *_hide_words()
-    shown = build_prediction(answered.prediction, answered.title)
+    shown = build_prediction(answered.prediction, f"{answered.title}. {answered.classifier.engine.reason}")
     if not with_words:
         return shown, *_hide_words()
     found = explain(answered.classifier, answered.prediction)

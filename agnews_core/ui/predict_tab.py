@@ -136,7 +136,7 @@ def _predict_and_show(runs_dir: Path, view: _View, upload: KeptUpload | None, ke
         n_done += len(rows)
         yield {view.progress: build_progress("Predicting", n_done, len(texts), unit="texts")}
     table = build_table(apply_temperature(logits, classifier.temperature), texts=texts)
-    said = f"{len(texts):,} texts classified by: {model.title}."
+    said = f"{len(texts):,} texts classified by: {model.title}. {classifier.engine.reason}"
     yield {view.progress: build_line(said), **show_table(view.shown, table)}
 
 

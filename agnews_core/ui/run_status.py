@@ -138,7 +138,8 @@ def _format_replay(status: RunStatus) -> str:
         return NOT_KNOWN
     if not replay.used:
         return "computed in each pass"
-    how = "from an earlier run" if replay.found else "computed once"
+    took = f" in {format_seconds(replay.fill_seconds)}" if replay.fill_seconds else ""
+    how = "from an earlier run" if replay.found else f"computed once{took}"
     return f"{how}, {format_bytes(replay.n_bytes)}"
 
 

@@ -11,6 +11,7 @@ def test_runs_lists_and_deletes(capsys, trained_run, tmp_path):
     _, out, _ = run_command(capsys, "runs", "--runs-dir", tmp_path, "--json")
     (row,) = json.loads(out)["runs"]
     assert (row["name"], row["state"], row["step"], row["max_steps"]) == ("copy", "finished", 9, 9)
+    assert row["fill_seconds"] == trained_run.read_status().resolved.replay.fill_seconds
     _, out, _ = run_command(capsys, "runs", "--runs-dir", tmp_path)
     assert f" {row['eval_accuracy']:.1%} " in out
     _, out, err = run_command(capsys, "runs", "--runs-dir", tmp_path, "--delete", "copy")

@@ -1,14 +1,25 @@
+import shutil
 import time
 
 import numpy as np
 import pytest
+from transformers.models.roberta.modeling_roberta import RobertaIntermediate
 
+from agnews_core.config import build_config
+from agnews_core.errors import CheckpointError
 from agnews_core.evaluation.calibration import apply_temperature
 from agnews_core.inference import batches as batching
 from agnews_core.inference import classifier as inference
+from agnews_core.inference.attribution import explain
 from agnews_core.inference.catalogue import BUNDLED_DIR
 from agnews_core.inference.classifier import Classifier
+from agnews_core.inference.engines import build_engine
 from agnews_core.labels import LABELS
+from agnews_core.models.adapters import ADAPTER_WEIGHTS, compute_model_key, read_adapter_info
+from agnews_core.models.backbones import load_tokenizer
+from agnews_core.models.weights import copy_adapter, load_model
+from agnews_core.runs import create_run
+from agnews_core.training.recipe import train
 
 TEXTS = ["Goal.", "Stocks fell " * 60, "A probe reached Saturn on Friday", "Talks on the border resumed", "x"]
 
@@ -108,3 +119,60 @@ def test_odd_texts_are_classified_too(classifier, text):
 def test_half_a_character_is_no_reason_to_fail(classifier):
     halved, whole = classifier.compute_logits(["Goal \ud83d scored", "Goal \ufffd scored"])
     assert (halved == whole).all()
+
+
+def _compare_with_whole(adapter_dir, engine) -> tuple[Classifier, Classifier]:
+    """Return a model as it answers, and one of which every token is computed in every layer, by the same engine."""
+    loaded = load_model(adapter_dir)
+    whole = build_engine(inference._LogitsOnly(loaded.model).eval(), name=engine)
+    return Classifier.load(adapter_dir), Classifier(loaded.info, load_tokenizer(loaded.backbone), whole)
+
+
+@pytest.mark.parametrize(("engine", "tolerance"), [("torch", 1e-5), ("torch-bf16", 0.05), ("openvino", 0.05)])
+def test_of_the_top_layer_the_first_token_alone_is_computed_and_logits_are_the_whole_models(
+    trained_run, monkeypatch, tmp_path, engine, tolerance
+):
+    monkeypatch.setenv("AGNEWS_ENGINE", engine)
+    monkeypatch.setenv("AGNEWS_CACHE_DIR", str(tmp_path))
+    shapes, compute = [], RobertaIntermediate.forward
+    monkeypatch.setattr(
+        RobertaIntermediate, "forward", lambda layer, states: shapes.append(states.shape[1]) or compute(layer, states)
+    )
+    own, whole = _compare_with_whole(trained_run.adapter_dir, engine)
+    shapes.clear()
+    assert own.compute_logits(TEXTS) == pytest.approx(whole.compute_logits(TEXTS), abs=tolerance)
+    if engine != "openvino":  # which is no module by then
+        assert shapes[11] == 1 < shapes[10] == shapes[0]
+    again = Classifier.load(trained_run.adapter_dir)
+    assert (again.engine.name, again.engine.reason) == (engine, "")
+    assert again.compute_logits(TEXTS) == pytest.approx(own.compute_logits(TEXTS), abs=1e-5)
+
+
+def test_the_words_of_the_bundled_model_weigh_what_they_do_in_the_whole_one():
+    text = "Shares of the chip maker rose after the cup final."
+    found = [
+        explain(model, model.predict([text])[0])
+        for model in _compare_with_whole(BUNDLED_DIR / "all-MiniLM-L6-v2", "torch")
+    ]
+    own, whole = ([piece.weight or 0.0 for piece in it.pieces] for it in found)
+    assert own == pytest.approx(whole, abs=1e-3)
+    assert found[0].largest_weight > 0.5
+
+
+def test_the_mean_of_all_tokens_needs_all_of_the_top_layer(tiny_settings, tmp_path):
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 1, "pooling": "mean"}), name="mean")
+    train(run)
+    own, whole = _compare_with_whole(run.adapter_dir, "torch")
+    assert own.compute_logits(TEXTS) == pytest.approx(whole.compute_logits(TEXTS), abs=1e-5)
+
+
+def test_a_model_that_became_another_one_is_not_built_in_place_of_the_first(trained_run, tmp_path):
+    folder = shutil.copytree(trained_run.adapter_dir, tmp_path / "adapter")
+    key = compute_model_key(read_adapter_info(folder), folder)
+    inference._build_module(folder, None, model_key=key)
+    copy_adapter(trained_run.adapter_dir, tmp_path / "other", dtype="fp16")
+    shutil.copy(tmp_path / "other" / ADAPTER_WEIGHTS, folder)
+    with pytest.raises(
+        CheckpointError, match=f"The model in {folder} has become another one meanwhile; load it again."
+    ):
+        inference._build_module(folder, None, model_key=key)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agnews_core.errors import CheckpointError
 from agnews_core.inference import compiled, openvino_engine
 from agnews_core.inference.engines import build_engine, load_engine
 
@@ -133,11 +134,12 @@ class _Unknown(_Embedded):
         return super().forward(input_ids, attention_mask) + torch.linalg.eigvalsh(torch.eye(4) * input_ids.sum())
 
 
-def test_a_module_that_openvino_cannot_do_is_computed_by_pytorch():
+def test_a_module_that_openvino_cannot_do_is_computed_by_pytorch_and_it_is_said(caplog):
     module = _Unknown().eval()
     engine = build_engine(module)
     assert engine.name != "openvino"
     assert engine.reason == ("OpenVINO could not be used (OpConversionFailure); PyTorch computes instead, more slowly.")
+    assert engine.reason in caplog.text
     assert engine(IDS, MASK) == pytest.approx(_compute(module), rel=0.02, abs=0.02)
 
 
@@ -152,6 +154,72 @@ def test_a_module_that_was_compiled_wrongly_is_computed_by_pytorch(tmp_path):
     assert engine.name != "openvino"
     assert "ArithmeticError: its numbers are 200% off" in engine.reason
     assert not (tmp_path / "cache").exists()
+
+
+class _Short(_Embedded):
+    """What is traced with a short text has too few places for a long one, which OpenVINO finds out when it computes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = torch.nn.Embedding(40, 4)
+
+    def forward(self, input_ids, attention_mask):
+        n_tokens = input_ids.shape[1]
+        places = self.places.weight[:10] if n_tokens <= 10 else self.places.weight
+        return super().forward(input_ids, attention_mask) + places[:n_tokens]
+
+
+@pytest.fixture
+def short():
+    torch.manual_seed(0)
+    return _Short().eval()
+
+
+def _make_batches(*lengths):
+    return [(np.full((2, n), n % 10), np.ones((2, n), dtype=np.int64)) for n in lengths]
+
+
+def test_where_openvino_fails_in_a_batch_pytorch_goes_on_from_there_and_it_is_said(short, caplog):
+    engine, batches = build_engine(short), _make_batches(3, 4, 5, 20, 30, 6, 25, 7)
+    assert (engine.name, engine.reason) == ("openvino", "")
+    found = list(engine.map(batches))
+    with torch.inference_mode():
+        wanted = [short(*map(torch.from_numpy, batch)).numpy() for batch in batches]
+    assert [states.shape for states in found] == [states.shape for states in wanted]
+    for own, other in zip(found, wanted, strict=True):
+        assert own == pytest.approx(other, abs=0.1)
+    assert engine.name in ("torch-bf16", "torch")
+    assert engine.title in ("PyTorch in bf16", "PyTorch in fp32")
+    assert engine.reason.startswith("OpenVINO failed while it computed (RuntimeError")
+    assert engine.reason.endswith("); PyTorch computes instead, more slowly.")
+    assert caplog.text.count(engine.reason) == 1, "two batches at once fail, and one engine stands in"
+
+
+def test_what_was_compiled_before_is_built_only_when_it_fails(short):
+    load_engine(lambda: short, key="one")
+    built = []
+    engine = load_engine(lambda: built.append(short) or short, key="one")
+    engine(*_make_batches(5)[0])
+    assert (engine.name, built) == ("openvino", [])
+    for _ in range(2):
+        (batch,) = _make_batches(20)
+        with torch.inference_mode():
+            assert engine(*batch) == pytest.approx(short(*map(torch.from_numpy, batch)).numpy(), abs=0.1)
+    assert engine.name != "openvino"
+    assert built == [short]
+
+
+def test_where_nothing_can_stand_in_the_error_says_why(short):
+    load_engine(lambda: short, key="one")
+
+    def build():
+        raise CheckpointError("The adapter is gone.")
+
+    engine = load_engine(build, key="one")
+    with pytest.raises(CheckpointError, match="The adapter is gone"):
+        list(engine.map(_make_batches(5, 20)))
+    (batch,) = _make_batches(5)
+    assert engine(*batch).shape == (2, 5, 4)
 
 
 def test_many_callers_at_once_get_their_own_numbers(module):
@@ -214,3 +282,57 @@ def test_a_run_that_could_not_use_openvino_says_so_in_its_notes(tiny_settings, t
     assert status.resolved.engine == "openvino"
     assert status.result.engine.startswith("PyTorch in ")
     assert any(note.startswith("OpenVINO could not be used (ModuleNotFoundError") for note in status.notes)
+
+
+class _Failing:
+    """OpenVINO's own engine, which from some batch on is given texts and masks that do not fit each other."""
+
+    def __init__(self, monkeypatch, *, after):
+        self.n_left, self.n_refused, build = after, 0, openvino_engine._build_engine
+
+        def build_failing(model, precision):
+            engine = build(model, precision)
+            compute = engine.compute
+
+            def compute_or_fail(ids, mask):
+                self.n_left -= 1
+                if self.n_left >= 0:
+                    return compute(ids, mask)
+                self.n_refused += 1
+                return compute(ids, np.ones((len(mask), mask.shape[1] + 1), dtype=np.int64))
+
+            engine.compute = compute_or_fail
+            return engine
+
+        monkeypatch.setattr(openvino_engine, "_build_engine", build_failing)
+
+
+def test_a_run_in_which_openvino_fails_has_the_accuracy_of_all_texts_and_says_so(tiny_settings, tmp_path, monkeypatch):
+    from agnews_core.config import build_config
+    from agnews_core.runs import create_run
+    from agnews_core.training.recipe import train
+
+    failing = _Failing(monkeypatch, after=1)  # when it is checked
+    run = create_run(tmp_path, build_config({**tiny_settings, "max_steps": 1, "replay": "off"}), name="one")
+    status = train(run)
+    assert failing.n_refused >= 1
+    assert status.state == "finished"
+    assert status.result.n_evaluated == 16
+    assert status.result.engine.startswith("PyTorch in ")
+    assert any(note.startswith("OpenVINO failed while it computed (RuntimeError") for note in status.notes)
+
+
+def test_frozen_layers_that_openvino_fails_to_compute_are_computed_to_the_end_and_it_is_said(
+    tiny_settings, tmp_path, monkeypatch
+):
+    from agnews_core.config import build_config
+    from agnews_core.runs import create_run
+    from agnews_core.training.recipe import train
+
+    failing = _Failing(monkeypatch, after=3)
+    settings = {**tiny_settings, "max_steps": 1, "precision": "bf16", "replay": "on"}
+    status = train(create_run(tmp_path, build_config(settings), name="one"))
+    assert failing.n_refused >= 1
+    assert status.state == "finished"
+    assert status.resolved.replay.engine.startswith("torch")
+    assert any(note.startswith("OpenVINO failed while it computed (RuntimeError") for note in status.notes)

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 import threading
@@ -12,8 +13,10 @@ from agnews_core.news.splits import load_news
 from agnews_core.runs import create_run
 from agnews_core.training import estimate, probe
 from agnews_core.training.assessment import Assessment
-from agnews_core.training.estimate import CPU_GROWTH_BYTES, START_SECONDS, assess
+from agnews_core.training.estimate import CPU_GROWTH_BYTES, FASTER, START_SECONDS, assess
+from agnews_core.training.probe import LayerCost
 from agnews_core.training.recipe import train
+from agnews_core.training.replay_folder import get_replay_dir
 from agnews_core.training.trainer import NewsTrainer
 from tests.news.files import make_rows, write_split
 
@@ -58,13 +61,67 @@ def test_an_evaluation_at_each_step_takes_longer_than_one_at_each_second(setting
 def test_frozen_layers_that_are_computed_once_are_said_with_what_they_take_and_save(settings):
     once, each = (look(settings, num_train_epochs=20, replay=replay) for replay in ("on", "off"))
     assert once.replay.n_layers == 10
-    assert re.fullmatch(r"10, computed once: \S+ s, 1 MB; saves \S+ (s|min)", dict(once.facts)["Frozen layers"])
+    said = r"10, computed once by PyTorch: \S+ s, 1 MB; saves \S+ (s|min)"
+    assert re.fullmatch(said, dict(once.facts)["Frozen layers"])
     assert once.estimate.saved_seconds > once.estimate.fill_seconds > 0
     assert once.estimate.seconds_low < each.estimate.seconds_low
     assert (each.estimate.saved_seconds, dict(each.facts)["Frozen layers"]) == (0, "10, computed in each pass")
     lowest = look(settings, layer_ranks="0:4")
     assert dict(lowest.facts)["Frozen layers"] == "none below the lowest trained one"
     assert json.loads(json.dumps(once.as_json()))["replay"]["used"]
+
+
+def test_openvino_computes_frozen_layers_and_answers_in_less_time(settings, monkeypatch):
+    by_pytorch = look(settings, replay="on", precision="bf16")
+    monkeypatch.setenv("AGNEWS_ENGINE", "openvino")
+    found = look(settings, replay="on", precision="bf16")
+    assert dict(found.facts)["Frozen layers"].startswith("10, computed once by OpenVINO: ")
+    assert found.estimate.fill_seconds == pytest.approx(0.63 * by_pytorch.estimate.fill_seconds)
+    assert found.estimate.seconds_high < by_pytorch.estimate.seconds_high
+
+
+def test_where_the_top_layer_is_computed_for_the_first_token_alone_it_takes_less(settings, monkeypatch):
+    costs = {True: LayerCost(1.0, 2.0, 3.0), False: LayerCost(10.0, 20.0, 30.0)}
+    monkeypatch.setattr(estimate, "probe_layer", lambda *key, first_token_alone=False: costs[first_token_alone])
+    first, mean = (look(settings, pooling=pooling, replay="off") for pooling in ("cls", "mean"))
+    n_steps, n_validation = first.estimate.n_steps, 16 * 55  # tokens
+    evaluated = math.ceil(n_steps / first.evaluations.every_steps) * n_validation
+    difference = 18 * n_steps * 32 * 55 + 9 * (evaluated + n_validation)
+    assert (mean.estimate.seconds_low - first.estimate.seconds_low) / FASTER == pytest.approx(difference)
+    assert mean.estimate.bytes_low > first.estimate.bytes_low
+
+
+def test_a_plan_says_that_frozen_layers_are_computed_already_as_long_as_they_are(
+    tiny_settings, tiny_news, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AGNEWS_CACHE_DIR", str(tmp_path / "cache"))
+    own = {
+        **tiny_settings,
+        "data": str(shutil.copytree(tiny_news, tmp_path / "news")),
+        "replay": "on",
+        "precision": "bf16",
+    }
+    own |= {"max_steps": 2}
+    before = look(own)
+    assert (before.replay.found, before.replay.engine) == (False, "torch")
+    trained = train(create_run(tmp_path / "runs", build_config(own))).resolved.replay
+    assert (trained.found, trained.engine) == (False, "torch")
+    assert trained.fill_seconds > 0
+    after = look(own, learning_rate=1e-3, max_steps=4, lora_alpha=8)
+    assert after.replay.found
+    assert re.fullmatch(r"8, already computed: 1 MB; saves \S+ s", dict(after.facts)["Frozen layers"])
+    assert after.estimate.fill_seconds == 0 < before.estimate.fill_seconds
+    others = (
+        {"seed": 7},
+        {"max_length": 40},
+        {"layer_ranks": "10:4"},
+        {"max_train_samples": 100},
+        {"precision": "fp32"},
+    )
+    assert not any(look({**own, **other}).replay.found for other in others)
+    (kept,) = get_replay_dir().glob("*.safetensors")
+    kept.unlink()
+    assert not look(own).replay.found
 
 
 def test_training_more_layers_takes_longer(settings):

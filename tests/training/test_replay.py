@@ -17,7 +17,7 @@ from agnews_core.errors import StoppedEarlyError
 from agnews_core.labels import LABELS
 from agnews_core.models.weights import save_adapter
 from agnews_core.runs import Run, create_run
-from agnews_core.training import replay
+from agnews_core.training import replay, replay_choice
 from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.training.replay import replay_frozen_layers
@@ -100,7 +100,7 @@ def test_the_fastest_engine_computes_them_and_where_it_fails_another_does_and_th
 
 def test_in_fp32_an_engine_computes_that_is_as_exact(start, monkeypatch):
     monkeypatch.delenv("AGNEWS_ENGINE")
-    monkeypatch.setattr(replay, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(replay_choice, "cpu_has_bf16", lambda: True)
     assert train(start(max_steps=1, precision="fp32")).resolved.replay.engine == "torch"
 
 

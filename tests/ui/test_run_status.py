@@ -94,6 +94,10 @@ def test_frozen_layers_that_are_being_computed_show_how_far_they_are_and_how_lon
     ("replay", "said"),
     [
         (Replay(used=True, reason="", n_layers=8, n_bytes=1_230_000_000), "computed once, 1.2 GB"),
+        (
+            Replay(used=True, reason="", n_bytes=40_000_000, n_layers=8, fill_seconds=72.4),
+            "computed once in 1 min 12 s, 40 MB",
+        ),
         (Replay(used=True, reason="", n_layers=8, n_bytes=40_000_000, found=True), "from an earlier run, 40 MB"),
         (Replay(used=False, reason="", n_layers=8), "computed in each pass"),
         (Replay(used=False, reason=""), "–"),
