@@ -21,7 +21,7 @@ from agnews_core.uploads import choose_own_limits
 MOST_LETTERS = 60  # of a cell that is shown
 
 
-@click.group()
+@click.group(short_help="Keep labelled files of your own as named sets.")
 def news() -> None:
     """Make named sets of labelled files of your own, for `--data set:NAME`."""
 

@@ -29,7 +29,7 @@ def test_a_command_alone_shows_what_there_is_in_whole_sentences(capsys):
     assert status == 2
     commands = out.split("Commands:\n")[1].splitlines()
     names = [line.split()[0] for line in commands]
-    assert names == ["classify", "evaluate", "make", "plan", "predict", "runs", "train", "tune"]
+    assert names == ["classify", "evaluate", "make", "news", "plan", "predict", "runs", "train", "tune"]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
