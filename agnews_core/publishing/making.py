@@ -23,7 +23,7 @@ from agnews_core.inference.layer_effects import compute_layer_effects
 from agnews_core.models.adapters import ADAPTER_WEIGHTS
 from agnews_core.models.weights import copy_adapter
 from agnews_core.publishing.bundle import Extras, export_model
-from agnews_core.publishing.recipes import read_recipe
+from agnews_core.publishing.recipes import Recipe, read_recipe
 from agnews_core.runs import Run, RunStatus, create_run
 from agnews_core.runs.snapshot import compute_seconds, take_snapshot
 
@@ -58,7 +58,8 @@ def make_model(making: Making, *, train: Callable[[Run], RunStatus], tell: Calla
         tell: Shown what is done now.
 
     Raises:
-        ConfigError: The recipe is none, a run of its name has other settings, or the weights cannot be written as it says.
+        ConfigError: The recipe is none, a run of its name has other settings, or the weights cannot be written as it says, or
+            are too large then.
         RunError: A run was stopped or cannot be trained, or the folder cannot be written.
     """
     recipe, text = read_recipe(making.recipe_path), making.recipe_path.read_text(encoding="utf-8")
@@ -71,6 +72,7 @@ def make_model(making: Making, *, train: Callable[[Run], RunStatus], tell: Calla
     with tempfile.TemporaryDirectory(prefix="agnews-make-") as temporary:
         adapter_dir = Path(temporary) / "adapter"
         copy_adapter(runs[-1].adapter_dir, adapter_dir, dtype=recipe.weights)
+        _check_size(adapter_dir, recipe)
         measured, figures = _measure(runs[-1], adapter_dir, Path(temporary))
         extras = Extras(adapter_dir / ADAPTER_WEIGHTS, measured, figures, text, seconds)
         export_model(runs[-1], making.folder, extras=extras)
@@ -94,6 +96,15 @@ def _train_to_end(run: Run, train: Callable[[Run], RunStatus]) -> str:
     if train(run).state != "finished":
         raise RunError(f"The run {run.name} was stopped; the same command goes on with it.")
     return "finished"
+
+
+def _check_size(adapter_dir: Path, recipe: Recipe) -> None:
+    size = (adapter_dir / ADAPTER_WEIGHTS).stat().st_size / 1e6
+    if size > recipe.max_megabytes:
+        raise ConfigError(
+            f"The weights take {size:.2g} MB in {recipe.weights}, more than the recipe's `max_megabytes` of "
+            f"{recipe.max_megabytes:g}; give `weights` with fewer bits, or lower ranks."
+        )
 
 
 def _measure(run: Run, adapter_dir: Path, folder: Path) -> tuple[Assessment, Figures]:

@@ -5,6 +5,7 @@
       teacher-1: {...}
     final: {...}         settings of the run whose model it is
     weights: bf16        how the adapter's weights are written: fp32, fp16 or bf16
+    max_megabytes: 9     how large they may be: a bundled model comes with every copy of the program
 
 It trains nothing; `making` does.
 """
@@ -33,6 +34,7 @@ class Recipe(BaseModel):
     teachers: dict[str, Settings] = Field(default={}, max_length=8)
     final: Settings
     weights: Literal["fp32", "fp16", "bf16"] = "fp32"
+    max_megabytes: float = Field(default=9, gt=0)
 
     def build_configs(self, *, data: str | None, prefix: str) -> dict[str, TrainConfig]:
         """Build the settings of all runs by the runs' names, in the order in which they are trained, the final one last.

@@ -12,7 +12,7 @@ from typing import Any
 
 from agnews_core.errors import AgNewsError, ConfigError, RunError
 from agnews_core.jobs.queue import JobQueue
-from agnews_core.jobs.visitors import Visitor
+from agnews_core.jobs.visitors import Visitor, check_settings
 from agnews_core.runs import now
 from agnews_core.training.resolve import check_ready
 from agnews_core.tuning.budget import N_FINALS, estimate_comparison, predict_rest, predict_seconds
@@ -128,8 +128,9 @@ class _Search:
             return self._build("search", status.trials[0].params, status.n_subset)
         for attempt in range(MOST_ATTEMPTS):
             params = propose(status, attempt=attempt)
-            with suppress(ConfigError):  # it has more trainable parameters than are allowed
-                check_ready(apply(status.config, params))
+            with suppress(ConfigError):  # it has more trainable parameters, or takes longer, than is allowed
+                check_ready(config := apply(status.config, params))
+                check_settings(config, self._by)
                 return self._build("search", params, status.n_subset or status.config.max_train_samples)
         return None
 

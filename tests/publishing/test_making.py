@@ -1,8 +1,11 @@
+import re
 import shutil
 
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
 
 from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, RunError
@@ -93,6 +96,56 @@ def test_a_run_of_that_name_with_other_settings_is_refused(made, tiny_settings, 
         ConfigError, match="The run tiny-final is there already, with other settings; delete it, or give"
     ):
         make_model(other, train=train_run, tell=print)
+
+
+def make_again(made, tiny_settings, tmp_path, **parts):
+    """Return how the made model's runs, which are copied and trained already, are made again by a recipe with other parts."""
+    making, _ = made
+    runs_dir, folder = shutil.copytree(making.runs_dir, tmp_path / "runs"), tmp_path / "tiny"
+    path = write_recipe(folder, tiny_settings, teachers={"teacher": {"seed": 2, "max_steps": 3}}, **parts)
+    (folder / "agnews.json").write_text("the earlier model's")
+    again = Making(path, runs_dir, "tiny", None, folder)
+    return again, lambda: make_model(again, train=lambda run: pytest.fail("it was finished"), tell=lambda text: None)
+
+
+def is_as_before(making):
+    return (making.folder / "agnews.json").read_text() == "the earlier model's"
+
+
+def test_weights_that_answer_otherwise_with_fewer_bits_are_refused_and_whole_ones_are_not(
+    made, tiny_settings, tmp_path
+):
+    making, make = make_again(made, tiny_settings, tmp_path, weights="bf16")
+    path = Run(making.runs_dir / "tiny-final").adapter_dir / ADAPTER_WEIGHTS
+    weights = load_file(path)
+    head, bias = (next(name for name in weights if name.endswith(f"out_proj.{kind}")) for kind in ("weight", "bias"))
+    close = {head: torch.zeros_like(weights[head]), bias: torch.tensor([1.0, 1.0001, 0.0, 0.0])}
+    save_file({**weights, **close}, path)  # two classes whose distance only fp32 holds
+    said = "the weights give 100.00% of 8 texts another class, more than 0.05%; give `weights: fp32` in the recipe."
+    with pytest.raises(ConfigError, match=f"^Written with fewer bits, {re.escape(said)}$"):
+        make()
+    assert is_as_before(making)
+    making.recipe_path.write_text(making.recipe_path.read_text().replace("weights: bf16", "weights: fp32"))
+    make()
+    assert not is_as_before(making)
+
+
+def test_weights_that_are_too_large_are_refused_and_half_as_many_bits_take_half_as_much(made, tiny_settings, tmp_path):
+    weights = Run(made[0].runs_dir / "tiny-final").adapter_dir / ADAPTER_WEIGHTS
+    limit = {"max_megabytes": 0.6 * weights.stat().st_size / 1e6}
+    making, make = make_again(made, tiny_settings, tmp_path, weights="fp32", **limit)
+    said = r"^The weights take [\d.]+ MB in fp32, more than the recipe's `max_megabytes` of [\d.]+; give `weights` with fewer"
+    with pytest.raises(ConfigError, match=said):
+        make()
+    assert is_as_before(making)
+    making.recipe_path.write_text(making.recipe_path.read_text().replace("weights: fp32", "weights: bf16"))
+    make()
+    assert not is_as_before(making)
+
+
+def test_a_bundled_model_is_small_enough_for_every_copy_of_the_program():
+    size = (BUNDLED.parent / ADAPTER_WEIGHTS).stat().st_size / 1e6
+    assert size <= read_recipe(BUNDLED).max_megabytes == 9
 
 
 def test_a_run_that_is_stopped_leaves_the_earlier_model_where_it_is(made, tiny_settings, tmp_path):

@@ -11,7 +11,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, RunError
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.queue import JobQueue
-from agnews_core.jobs.visitors import HOST, Visitor
+from agnews_core.jobs.visitors import HOST, Visitor, check_minutes, check_settings
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, find_run, list_runs
 from agnews_core.settings_files import read_settings
@@ -19,6 +19,7 @@ from agnews_core.tuning.proposals import propose, write_space
 from agnews_core.tuning.search import run_study
 from agnews_core.tuning.space import apply, build_space
 from agnews_core.tuning.start import Wanted, begin_study, resume_study
+from agnews_core.tuning.studies import Studies
 from agnews_core.tuning.study import Study, StudyStatus, create_study
 from tests.processes import Moment, start_training
 from tests.rows import read_rows
@@ -346,3 +347,31 @@ def test_two_studies_of_one_folder_are_carried_out_at_once_but_one_study_not_twi
 def test_visitors_are_held_to_what_they_may_train(settings, tmp_path):
     with pytest.raises(ConfigError, match="is not on offer on a page that everybody can open"):
         begin(tmp_path, settings, by=Visitor("somebody"))
+
+
+def test_a_visitors_study_may_take_an_hour_and_is_told_why_not_longer(tmp_path):
+    studies, config, anna = Studies(JobQueue(tmp_path)), build_config({"data": "sample"}), Visitor("anna")
+    said = (
+        "^On a page that everybody can open a study may take 60 minutes at most, since its trials take turns with everybody's "
+        r"runs, got 61\. Set fewer, or start the program on your own machine\.$"
+    )
+    for ask in (studies.start, studies.describe):
+        with pytest.raises(ConfigError, match=said):
+            ask(config, minutes=61, by=anna)
+    assert list(tmp_path.iterdir()) == []
+    check_minutes(60, anna)
+    check_minutes(61, HOST)
+
+
+def test_no_trial_of_a_visitors_study_takes_longer_than_a_run_of_theirs_may(tiny_settings, tmp_path, monkeypatch):
+    for offered, name in (("OPEN_BACKBONES", "backbone"), ("OPEN_NEWS", "data")):
+        monkeypatch.setattr(f"agnews_core.jobs.visitors.{offered}", (tiny_settings[name],))
+    config = build_config({**tiny_settings, "max_steps": None, "holdout_share": 0.5, "learning_rate": 7e-4})
+    space = write_space(build_space(config, n_layers=12, given=()))
+    anna, status = Visitor("anna"), StudyStatus(config=config, space=space, minutes=MINUTES, max_trials=8)
+    study = create_study(tmp_path, status, name="s")
+    queue = start_queue(tmp_path, lambda run, resume: run.end("stopped", "Stopped."))
+    status = run_study(study, queue, by=anna)
+    assert [trial.reason for trial in status.trials] == ["Its run was stopped by hand."] * 9
+    for trial in status.trials:
+        check_settings(find_run(tmp_path, trial.run).read_config(), anna)
