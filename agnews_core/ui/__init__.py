@@ -37,7 +37,7 @@ def build_demo(queue: JobQueue) -> gr.Blocks:
             with gr.Tab("Classify", id="classify"):
                 classify_tab.build_tab(queue.runs_dir, kept)
             with gr.Tab("Configure", id="configure"):
-                settings = configure_tab.build_tab()
+                settings = configure_tab.build_tab(queue.runs_dir)
             with gr.Tab("Train", id="train"):
                 train_tab.build_tab(Studies(queue), settings, kept, tabs)
             with gr.Tab("Evaluate", id="evaluate"):

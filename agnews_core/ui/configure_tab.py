@@ -16,6 +16,7 @@ from agnews_core.training.assessment import Assessment
 from agnews_core.ui.components import build_card, build_line
 from agnews_core.ui.events import ACTION, QUIET
 from agnews_core.ui.live_plot import build_live_plot
+from agnews_core.ui.models import offer_teachers
 from agnews_core.ui.plan_panel import format_plan, format_problem, format_sentence
 from agnews_core.ui.plots import build_rank_figure
 from agnews_core.ui.rank_control import fit_ranks
@@ -37,8 +38,8 @@ PRESET_TITLES = {
 PLANNING = "Checking these settings…"
 
 
-def build_tab() -> SettingControls:
-    """Lay out the tab inside the current gr.Tab and wire its events."""
+def build_tab(runs_dir: Path) -> SettingControls:
+    """Lay out the tab inside the current gr.Tab and wire its events; the runs of a folder may be teachers."""
     with gr.Row(elem_classes="configure"):
         with gr.Column(scale=3):
             preset, save, load = _lay_out_preset()
@@ -48,6 +49,7 @@ def build_tab() -> SettingControls:
             ranks = build_live_plot(label="Ranks as built", empty="The ranks appear here.", elem_id="rank-plot")
     saved = gr.DownloadButton("Save", visible="hidden", elem_id="saved-settings")
     _wire_preset(settings, preset)
+    offer_teachers(settings.controls["teachers"], runs_dir)
     _wire_plan(settings, panel, ranks)
     _wire_files(settings, save, load, saved)
     gr.api(plan_settings, api_name="plan", api_description="What a set of LoRA ranks trains on a backbone.")

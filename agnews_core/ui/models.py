@@ -11,7 +11,9 @@ import gradio as gr
 from gradio.context import Context
 
 from agnews_core.inference.catalogue import list_models
+from agnews_core.jobs.visitors import Visitor
 from agnews_core.ui.events import PRIVATE, QUIET
+from agnews_core.ui.visitor import find_current_visitor
 
 DEFAULT = ""  # the choice of whoever makes none
 MODEL_PARAMETER = "Which model answers: 'run/NAME' or 'bundled/NAME'; empty for the bundled one"
@@ -47,6 +49,27 @@ def list_choices(runs_dir: Path) -> Choices:
     if not models:
         return [("No trained model yet", DEFAULT)]
     return [(models[0].title, DEFAULT), *((model.title, model.key) for model in models[1:])]
+
+
+def list_teachers(runs_dir: Path, by: Visitor) -> Choices:
+    """Return (title, what the setting `teachers` has) of the models that a run of a visitor's may learn from.
+
+    Adapters in folders, as the bundled one, may teach the host's runs alone.
+    """
+    models = [model for model in list_models(runs_dir) if model.is_whole]
+    of_runs = [(model.title, model.run.name) for model in models if model.run]
+    of_folders = [(model.title, str(model.adapter_dir)) for model in models if model.is_bundled and by.is_host]
+    return [*of_runs, *of_folders]
+
+
+def offer_teachers(teachers: gr.Dropdown, runs_dir: Path) -> None:
+    """Keep the choices of the setting `teachers` up to date; what it holds stays, whether it is among them or not."""
+    gr.on(
+        [Context.root_block.load, *find_selects(), teachers.focus],
+        lambda: gr.Dropdown(choices=list_teachers(runs_dir, find_current_visitor()), multiselect=True),
+        outputs=teachers,
+        **QUIET,
+    )
 
 
 def build_model_choice(runs_dir: Path, kept: gr.BrowserState | None = None) -> gr.Dropdown:

@@ -106,6 +106,38 @@ def test_a_run_on_varied_texts_that_is_killed_and_resumed_ends_as_if_it_had_not_
     assert first == second
 
 
+def test_a_run_on_plain_texts_that_is_killed_and_resumed_ends_as_if_it_had_not_been(start, tmp_path):
+    settings = {"plain_repeats": 1, "plain_weight": 0.5, "average_last": 0.7, "max_steps": 6, "eval_steps": 2}
+    whole, killed = start(**settings), start(**settings)
+    kill_training(killed, Moment(tmp_path, "step 5"))
+    for run, resume in ((whole, False), (killed, True)):
+        train(run, resume=resume)
+    assert "Resumed from step 4." in killed.read_status().notes
+    figures = ("loss", "eval_loss", "eval_accuracy", "eval_plain_accuracy", "eval_score")
+    first, second = ([[row.get(name) for name in figures] for row in read_rows(run)] for run in (whole, killed))
+    assert first == second
+    assert sum(row[-1] is not None for row in first) == 3
+    chosen = [
+        [note for note in run.read_status().notes if "the average of the last" in note] for run in (whole, killed)
+    ]
+    assert chosen[0] == chosen[1]
+    assert (whole.read_status().result.eval_plain_accuracy, whole.read_status().result.eval_accuracy) == (
+        killed.read_status().result.eval_plain_accuracy,
+        killed.read_status().result.eval_accuracy,
+    )
+
+
+def test_the_average_of_the_last_steps_is_weighed_against_the_best_checkpoint_by_the_score(start, few_plain_texts):
+    run = start(plain_weight=0.75, average_last=0.5, max_steps=4, eval_steps=2)
+    train(run)
+    best = max(row["eval_score"] for row in read_rows(run) if "eval_score" in row)
+    (note,) = (note for note in run.read_status().notes if "the average of the last" in note)
+    assert note.startswith(
+        "On 16 validation texts and 10 plain ones (which count 75%), the average of the last 2 steps "
+    )
+    assert f"{best:.2%}" in note
+
+
 def test_frozen_layers_computed_once_see_the_same_forms_as_in_each_pass(start):
     once, each = (start(vary_texts=True, replay=replay, precision="fp32", lora_dropout=0) for replay in ("on", "off"))
     orders = []

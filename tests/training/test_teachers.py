@@ -18,6 +18,7 @@ from agnews_core.news.splits import load_news
 from agnews_core.news.variations import vary
 from agnews_core.runs import Run, create_run
 from agnews_core.training import targets
+from agnews_core.training.parts import load_parts
 from agnews_core.training.recipe import train
 from agnews_core.training.resolve import check_ready
 from agnews_core.training.targets import TARGETS
@@ -231,6 +232,23 @@ def test_a_text_that_is_there_several_times_is_not_judged_by_its_own_label():
     labels[3] = 2
     found = find_contradicted([*texts, texts[3], texts[3]], np.array([*labels, 2, 2]), seed=0)
     assert np.flatnonzero(found).tolist() == [3, 120, 121]
+
+
+def test_copies_of_a_plain_text_do_not_confirm_its_label(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("agnews_core.news.plain.PLAIN_DIR", tmp_path)
+    texts = [f"{word} {number}" for word in ("football goal", "shares profit") for number in range(60)]
+    rows = [{"text": text, "label": 1 + place // 60, "kind": "sentence"} for place, text in enumerate(texts)]
+    (tmp_path / "plain_train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = start(plain_repeats=4, contradicted_weight=0.25)
+    wrong = str(np.asarray(load_news(run.read_config()).train["text"])[-1])  # none that validates
+    rows = [{**row, "label": 3 - row["label"]} if row["text"] == wrong else row for row in rows]
+    (tmp_path / "plain_train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parts = targets.set_targets(run, load_parts(run))
+    weights = np.asarray(parts.train_tokens["labels"]).sum(1)
+    copies = np.flatnonzero([text == wrong for text in parts.train["text"]])
+    assert weights[copies].tolist() == [0.25] * 4
+    right = [place for place in range(144, len(weights)) if place not in copies]
+    assert (weights[right] == 1).all()
 
 
 @pytest.mark.parametrize("vary_texts", [False, True])

@@ -1,8 +1,13 @@
 """Setting a run up from the page."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from agnews_core.jobs.visitors import HOST, Visitor
+from agnews_core.models.adapters import read_adapter_info
+from agnews_core.ui.models import list_teachers
 from tests.ui.conftest import choose_tab, configure, set_text, wait_for
 
 
@@ -84,3 +89,37 @@ def test_more_ways_to_learn_are_folded_away_and_each_is_a_setting_of_the_run(app
     choose_tab(page, "Train")
     wait_for(page, lambda: "average_last 0.3" in page.locator("#train-plan").inner_text(), seconds=30)
     assert "vary_texts True" in page.locator("#train-plan").inner_text()
+
+
+def test_runs_and_bundled_models_are_offered_as_teachers_and_those_in_a_file_stay_though_nobody_knows_them(
+    trained_app, visit, tmp_path
+):
+    page = visit(trained_app, "Configure")
+    page.get_by_role("button", name="More ways to learn").click()
+    tokens = page.locator("#setting-teachers .token")
+    page.locator("#setting-teachers input").click()
+    page.get_by_role("option", name="Bundled model").wait_for()
+    page.get_by_role("option", name="Run trained").click()
+    assert "Run trained (" in tokens.inner_text()
+    path = tmp_path / "settings.yaml"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save settings").click()
+    download.value.save_as(path)
+    assert yaml.safe_load(path.read_text())["teachers"] == ["trained"]
+
+    path.write_text(yaml.safe_dump({"teachers": ["elsewhere", "trained"]}))
+    page.locator("#load-settings input[type=file], input[type=file]").first.set_input_files(path)
+    wait_for(page, lambda: tokens.count() == 2)
+    choose_tab(page, "Train")
+    choose_tab(page, "Configure")
+    page.locator("#setting-teachers input").click()
+    page.get_by_role("option", name="Run trained").wait_for()
+    first, second = tokens.all_inner_texts()
+    assert (first.strip(), "Run trained (" in second) == ("elsewhere", True)
+
+
+def test_a_visitors_runs_may_learn_from_runs_alone(trained_run):
+    assert [name for _, name in list_teachers(trained_run.path.parent, Visitor("anna"))] == ["trained"]
+    run, bundled = list_teachers(trained_run.path.parent, HOST)
+    assert run[1] == "trained"
+    assert read_adapter_info(Path(bundled[1])).backbone == "all-MiniLM-L6-v2"
