@@ -19,7 +19,7 @@ OPEN_NEWS = ("auto", "hub", "sample")
 MOST_TEXTS = 400_000  # trained on, and evaluated, in one run: three epochs of AG News are 324,000
 MOST_STEPS = 20_000
 MOST_IN_BATCH = 256
-MOST_MINUTES = 60  # of a study, whose trials take turns with everybody's runs
+MOST_STUDY_MINUTES = 60  # of a study, whose trials take turns with everybody's runs
 NEWS_TEXTS, VALIDATION_TEXTS = 108_000, 12_000  # of AG News, the largest news on offer
 
 
@@ -95,10 +95,10 @@ def check_minutes(minutes: float, by: Visitor) -> None:
     Raises:
         ConfigError: A visitor may not have one that long, and why.
     """
-    if not by.is_host and minutes > MOST_MINUTES:
+    if not by.is_host and minutes > MOST_STUDY_MINUTES:
         raise ConfigError(
-            f"On a page that everybody can open a study may take {MOST_MINUTES} minutes at most, since its trials take turns "
-            f"with everybody's runs, got {minutes:g}. Set fewer, or start the program on your own machine."
+            f"On a page that everybody can open a study may take {MOST_STUDY_MINUTES} minutes at most, since its trials take "
+            f"turns with everybody's runs, got {minutes:g}. Set fewer, or start the program on your own machine."
         )
 
 
