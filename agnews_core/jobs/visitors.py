@@ -89,7 +89,7 @@ def check_settings(config: TrainConfig, by: Visitor) -> None:
             )
 
 
-def check_minutes(minutes: float, by: Visitor) -> None:
+def check_study_minutes(minutes: float, by: Visitor) -> None:
     """Refuse a study that would keep the machine busy for hours.
 
     Raises:

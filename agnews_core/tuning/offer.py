@@ -1,6 +1,6 @@
 """What a budget of time buys, in words, before anything is trained."""
 
-from agnews_core.jobs.visitors import Visitor, check_minutes, check_settings
+from agnews_core.jobs.visitors import Visitor, check_settings, check_study_minutes
 from agnews_core.training.resolve import check_ready
 from agnews_core.tuning.budget import N_FINALS, Cost, choose_subset, estimate_cost
 from agnews_core.tuning.start import Wanted, prepare
@@ -13,7 +13,7 @@ def describe_offer(wanted: Wanted, *, by: Visitor) -> str:
         ConfigError: There is not even time for one, or the visitor may not have as much, or the settings cannot be used.
         CheckpointError, DataError: The base model or the news cannot be had.
     """
-    check_minutes(wanted.minutes, by)
+    check_study_minutes(wanted.minutes, by)
     check_settings(wanted.config, by)
     check_ready(wanted.config)
     cost = estimate_cost(prepare(wanted.config))

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError, RunError
-from agnews_core.jobs.visitors import Visitor, check_minutes, check_settings
+from agnews_core.jobs.visitors import Visitor, check_settings, check_study_minutes
 from agnews_core.models.lora import plan
 from agnews_core.news.sets import is_set
 from agnews_core.training.resolve import check_ready, resolve
@@ -42,7 +42,7 @@ def begin_study(wanted: Wanted, runs_dir: Path, *, by: Visitor, name: str | None
     """
     began = time.monotonic()
     _check_minutes(wanted.minutes)
-    check_minutes(wanted.minutes, by)
+    check_study_minutes(wanted.minutes, by)
     check_settings(wanted.config, by)
     check_ready(wanted.config, runs_dir=runs_dir)
     config = prepare(wanted.config, runs_dir)

@@ -11,7 +11,7 @@ from agnews_core.config import build_config
 from agnews_core.errors import ConfigError, RunError
 from agnews_core.inference.classifier import Classifier
 from agnews_core.jobs.queue import JobQueue
-from agnews_core.jobs.visitors import HOST, Visitor, check_minutes, check_settings
+from agnews_core.jobs.visitors import HOST, Visitor, check_settings, check_study_minutes
 from agnews_core.news.splits import load_news
 from agnews_core.runs import Run, find_run, list_runs
 from agnews_core.settings_files import read_settings
@@ -359,8 +359,8 @@ def test_a_visitors_study_may_take_an_hour_and_is_told_why_not_longer(tmp_path):
         with pytest.raises(ConfigError, match=said):
             ask(config, minutes=61, by=anna)
     assert list(tmp_path.iterdir()) == []
-    check_minutes(60, anna)
-    check_minutes(61, HOST)
+    check_study_minutes(60, anna)
+    check_study_minutes(61, HOST)
 
 
 def test_no_trial_of_a_visitors_study_takes_longer_than_a_run_of_theirs_may(tiny_settings, tmp_path, monkeypatch):
