@@ -187,7 +187,7 @@ def _assess_logits(
         plain=compute_share(plain_logits.argmax(-1) == np.asarray(texts.plain["label"])) if texts.plain else None,
         split=texts.split,
         data_source=texts.counts.source,
-        data_counts=texts.counts.model_dump(),
+        data_counts=texts.counts.model_dump(mode="json"),
         backbone=classifier.info.backbone,
         seed=texts.seed,
         temperature=temperature,

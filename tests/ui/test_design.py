@@ -180,6 +180,7 @@ GROUNDS = {"light": "rgb(247, 247, 248)", "dark": "rgb(13, 14, 18)"}
 def test_every_tab_keeps_to_the_tokens_at_every_width(trained_app, visit, look, width):
     page = visit(trained_app, color_scheme=look)
     page.set_viewport_size({"width": width, "height": 900})
+    wait_for(page, lambda: page.evaluate(READ_LOOK)["ground"] == GROUNDS[look], what=look)
     for tab in TABS:
         choose_tab(page, tab)
         if tab in ("Configure", "Train"):
