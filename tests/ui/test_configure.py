@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import yaml
 
 from agnews_core.jobs.visitors import HOST, Visitor
@@ -67,7 +66,7 @@ def test_saved_settings_come_back_when_loaded(app, visit, tmp_path):
 
 def test_what_the_settings_come_to_stays_in_sight(app, visit):
     page = visit(app, "Configure")
-    page.set_viewport_size({"width": 1280, "height": 844})
+    page.set_viewport_size({"width": 1280, "height": 1000})  # the plan is as high as that
     page.locator("#trainable").wait_for()
     page.locator("#setting-max_steps input, #setting-max_steps textarea").first.scroll_into_view_if_needed()
     page.evaluate("window.scrollBy(0, 200)")
