@@ -6,8 +6,9 @@ import typing
 import pytest
 from pydantic import ValidationError
 
-from agnews_core.config import PRESETS, TrainConfig, build_config, parse_layer_ranks
+from agnews_core.config import PRESETS, TrainConfig, build_config
 from agnews_core.errors import AgNewsError, ConfigError, quote
+from agnews_core.setting_values import parse_layer_ranks
 
 
 def test_teachers_are_read_from_text_which_may_be_empty():

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, Pooling
 from agnews_core.errors import CheckpointError
 from agnews_core.labels import LABELS
 from agnews_core.models.backbones import Backbone, compute_fingerprint, load_backbone
 from agnews_core.models.plan import CLASSIFIER_ALONE, HeadModules
+from agnews_core.setting_values import LayerRanks, LoraScaling, ModuleNames, Pooling
 from agnews_core.whole_files import read_regular, write_whole
 
 ADAPTER_INFO = "agnews.json"  # written last of an adapter's files, so that one that is there is whole

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
 
-from agnews_core.config import LayerRanks, LoraScaling, ModuleNames, Pooling, TrainConfig
+from agnews_core.config import TrainConfig
 from agnews_core.errors import ConfigError
 from agnews_core.models.backbones import Backbone, load_backbone_config
 from agnews_core.models.bare import build_bare, load_bare
 from agnews_core.models.heads import find_head, pool_by_mean, read_head
 from agnews_core.models.plan import CLASSIFIER_ALONE, HeadModules, Plan, resolve_layer_ranks
+from agnews_core.setting_values import LayerRanks, LoraScaling, ModuleNames, Pooling
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_core.config import LayerRanks, TrainConfig
+from agnews_core.config import TrainConfig
+from agnews_core.setting_values import LayerRanks
 
 
 def count_of(n: int, n_available: int) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from agnews_core.config import MAX_LAYERS
 from agnews_core.errors import ConfigError, quote
+from agnews_core.setting_values import MAX_LAYERS
 
 _TEMPLATE = """
 <fieldset class="ranks"><legend>LoRA rank of each layer</legend>

@@ -25,6 +25,11 @@ class CellChoice(Choice):
     columns: Sequence[str] = ()
     at_most: int | None = None
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """All that a person named."""
+        return *super().names, *self.columns
+
     def refuse_list(self) -> None:
         """Refuse a file without columns.
 

@@ -83,6 +83,11 @@ class Choice:
     split: str | None = None
     missing: Missing = "refuse"
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """All that a person named."""
+        return self.column, self.split
+
     def refuse_split(self) -> None:
         """Refuse to choose a split from a file that has none.
 

@@ -103,8 +103,7 @@ def have_read(
     path: str | Path, choice: Choice, *, limits: Limits, on_progress: Callable[[int], None] | None
 ) -> Iterator[IO[bytes]]:
     """Have a child read a file, and yield what it wrote; see `open_upload`."""
-    named = (choice.column, choice.split, *getattr(choice, "columns", ()))
-    if any(len(name or "") > _MAX_OPTION_LETTERS for name in named):
+    if any(len(name or "") > _MAX_OPTION_LETTERS for name in choice.names):
         raise DataError(f"The name of a column or split has at most {_MAX_OPTION_LETTERS:,} letters.")
     request = {"choice": asdict(choice), "suffix": _suffix(path), "limits": asdict(limits)}
     with _open(Path(path), limits) as file, tempfile.TemporaryFile() as answer:
